@@ -1,0 +1,126 @@
+"""What may be asked of an engine, and what it answers.
+
+Requests and events are frozen values that can cross to another process.  Every
+event carries the generation of the request it answers; one of an older
+generation than the newest request is stale and never reaches a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsyn.scans.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Viewport:
+    """The plane on screen: array axis (0, 1 or 2) and index on the reference scan's grid."""
+
+    axis: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparationOptions:
+    """How a study is brought to a model's grid.
+
+    Parameters
+    ----------
+    register : "auto" registers only what is not already in place, "never" trusts the
+        headers, "always" registers in any case.
+    brain_mask : "auto" computes one where the scan has a skull, "never" takes all
+        voxels above background.
+    bias_field : whether to correct the bias field (N4) before normalisation.
+    """
+
+    register: str = "auto"
+    brain_mask: str = "auto"
+    bias_field: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Request:
+    """One thing to compute, complete: nothing else is read while it runs.
+
+    Parameters
+    ----------
+    generation : number that grows with each request of a session.
+    study : the scans; `controls["present"]` says which of them the model may read.
+    package : folder of the model (card.json and weights.safetensors).
+    controls : value of every control of the card.
+    outputs : what to give back, by file stem: "imputed_FLAIR", "uncertainty_FLAIR",
+        "reconstruction_T1", "residual_T1" (|reconstruction - scan|).
+    viewport : what is on screen, computed first; None computes in natural order.
+    """
+
+    generation: int
+    study: Study
+    package: Path
+    controls: Mapping[str, Any]
+    outputs: tuple[str, ...]
+    viewport: Viewport | None = None
+    options: PreparationOptions = field(default_factory=PreparationOptions)
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` steps of `phase` ("Preparing T2", "Imputing", …)."""
+
+    generation: int
+    done: int
+    total: int
+    phase: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SlabReady:
+    """New voxels of every output for planes [start, stop) along `axis` of the reference grid.
+
+    `arrays`: output name to (X, Y, Z) float32 in which that axis has stop - start planes.
+    """
+
+    generation: int
+    axis: int
+    start: int
+    stop: int
+    arrays: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Finished:
+    """All outputs whole, on the reference grid, with what is needed to make them again.
+
+    `arrays`: output name to (X, Y, Z) float32.  `provenance`: JSON-able.  `notes`:
+    sentences the user should read (fell back to the CPU, had to register, …).
+    """
+
+    generation: int
+    arrays: Mapping[str, NDArray[np.float32]]
+    provenance: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request failed; `message` is for the user, `detail` for a bug report."""
+
+    generation: int
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The request was cancelled or overtaken; nothing more of it will come."""
+
+    generation: int
+
+
+Event = Progress | SlabReady | Finished | Failed | Stopped

@@ -1,0 +1,1 @@
+"""Families of generative models; the only floor that imports torch."""

@@ -1,0 +1,73 @@
+"""The contract that every family of generative models keeps.
+
+One instance holds one loaded model on one device.  A family never sees Qt,
+napari, files (its weights are handed to it) or the network.  Adding one means
+one module, one line in the family table and a card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_medsyn.registry.card import ModelCard
+    from napari_medsyn.scans.preparation import PreparedStudy
+
+#: Values of a card's controls by name, e.g. {"temperature": 0.5, "samples": 8, "seed": 0,
+#: "present": ("T1", "T2"), "targets": ("T1c", "FLAIR")}.
+ControlValues = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Part of the model grid to compute in one short, uninterruptible step.
+
+    Parameters
+    ----------
+    slices : indices along the model grid's slice axis (the last one), any order.
+    """
+
+    slices: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rendered:
+    """What a model says of one region, in normalised intensity (0 background, 1 bright).
+
+    Parameters
+    ----------
+    region : the region asked for.
+    mean : modality to (X, Y, n) float32, n = len(region.slices): mean over samples.
+    std : modality to (X, Y, n) float32: standard deviation over posterior samples,
+        zeros where the mean path was asked for.
+    """
+
+    region: Region
+    mean: Mapping[str, NDArray[np.float32]]
+    std: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Family(Protocol):
+    """A kind of generative model, loaded."""
+
+    card: ModelCard
+
+    def condition(self, study: PreparedStudy | None, controls: ControlValues) -> Any:
+        """The part that a slider does not change (encodings, an inversion, …).
+
+        Cheap to call again with the same study: what is already encoded is kept, per
+        modality and slice, and is filled lazily by `render`.
+        """
+
+    def plan(
+        self, first: Sequence[int], slices: Sequence[int], controls: ControlValues
+    ) -> Sequence[Region]:
+        """Regions that cover `slices`, those of `first` (what is on screen) before all."""
+
+    def render(self, conditioning: Any, controls: ControlValues, region: Region) -> Rendered:
+        """Compute one region: short, pure, deterministic for a given seed."""

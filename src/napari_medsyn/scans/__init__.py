@@ -1,0 +1,1 @@
+"""Files to scans and back, on exact grids; no torch, no Qt."""
