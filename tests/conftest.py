@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +13,18 @@ import pytest
 from tests._builders import make_affine, make_scan, make_study
 
 from napari_medsyn.scans.study import Scan, Study
+
+# Before Qt is imported: the binding that the extra `test` installs.
+os.environ.setdefault("QT_API", "pyqt6")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `gl` on a Linux without a display."""
+    if sys.platform != "linux" or os.environ.get("DISPLAY"):
+        return
+    for item in items:
+        if item.get_closest_marker("gl"):
+            item.add_marker(pytest.mark.skip(reason="no display: run under xvfb-run"))
 
 
 @pytest.fixture
