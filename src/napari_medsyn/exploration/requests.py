@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +71,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` steps of `phase` ("Preparing T2", "Imputing", …)."""
+    """`done` of `total` steps of `phase` ("Preparing T2", "Imputing", …).
+
+    `total` 0 means that the length is not known.  `stage` says which state of the
+    session it belongs to: "preparing" until the first region is rendered.
+    """
 
     generation: int
     done: int
     total: int
     phase: str
+    stage: Literal["preparing", "running"] = "running"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

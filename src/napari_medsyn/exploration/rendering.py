@@ -1,0 +1,150 @@
+"""Driving one family through its regions, also when memory runs short.
+
+Out of memory never ends a request at once: slabs are halved, then the work goes on on
+the CPU, and the user is told.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_medsyn.errors import DeviceOutOfMemory
+from napari_medsyn.exploration.caching import Caches
+from napari_medsyn.exploration.planning import split
+from napari_medsyn.exploration.requests import Request
+from napari_medsyn.models.families import resolve_device
+from napari_medsyn.registry.card import ModelCard
+
+if TYPE_CHECKING:
+    from napari_medsyn.models.family import Family, Region, Rendered
+    from napari_medsyn.scans.preparation import PreparedStudy
+
+
+class Renderer:
+    """A family, conditioned on one study, on the device that has room for it.
+
+    Parameters
+    ----------
+    request, card, prepared : what to compute with which model on which study.
+    caches : loads the model, or has it.
+    """
+
+    def __init__(
+        self, request: Request, card: ModelCard, prepared: PreparedStudy, caches: Caches
+    ) -> None:
+        self._request = request
+        self._card = card
+        self._prepared = prepared
+        self._caches = caches
+        self._device = resolve_device(request.device)
+        self._family: Family | None = None
+        self._conditioning: Any = None
+        #: Most slices in one region; None until memory has run short.
+        self._most: int | None = None
+        self.notes: list[str] = []
+
+    @property
+    def device_name(self) -> str:
+        """What it was computed on, for the provenance."""
+        torch = sys.modules.get("torch")
+        if torch is None or not self._device.startswith("cuda"):
+            return self._device
+        return f"{self._device} {torch.cuda.get_device_name(self._device)}"
+
+    def start(self) -> None:
+        """Load the model and condition it on the study.
+
+        Raises
+        ------
+        DeviceOutOfMemory : not even the CPU has room for it.
+        """
+        try:
+            self._load()
+            return
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler: the error's traceback would hold the memory it complains of.
+        self._go_to_cpu()
+
+    def plan(self, first: Sequence[int], slices: Sequence[int]) -> list[Region]:
+        """Regions that cover `slices`, those of `first` before all."""
+        if not slices:
+            return []
+        regions = list(self._loaded.plan(first, slices, self._request.controls))
+        return regions if self._most is None else split(regions, self._most)
+
+    def next(self, regions: list[Region]) -> tuple[Rendered, list[Region]]:
+        """Render the first region, or what fits of it; give the result and what is left.
+
+        Raises
+        ------
+        DeviceOutOfMemory : one slice on the CPU is too much.
+        """
+        while True:
+            try:
+                rendered = self._loaded.render(
+                    self._conditioning, self._request.controls, regions[0]
+                )
+                return rendered, regions[1:]
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            _free_device_memory()
+            if len(regions[0].slices) > 1:
+                regions = self._halve(regions)
+            else:
+                self._go_to_cpu()
+
+    @property
+    def _loaded(self) -> Family:
+        if self._family is None:
+            raise RuntimeError("Renderer.start has not been called")
+        return self._family
+
+    def _load(self) -> None:
+        self._family = self._caches.family(self._request.package, self._card, self._device)
+        self._conditioning = self._family.condition(self._prepared, self._request.controls)
+
+    def _halve(self, regions: list[Region]) -> list[Region]:
+        if self._most is None:
+            self.notes.append("Memory was short: the volume was computed in smaller slabs.")
+        self._most = max(1, len(regions[0].slices) // 2)
+        return split(regions, self._most)
+
+    def _go_to_cpu(self) -> None:
+        """Go on on the CPU; refuse if that is where memory ran out."""
+        if self._device == "cpu":
+            raise DeviceOutOfMemory(
+                "This computer's memory does not suffice even for one slice; close other "
+                "programs or ask for fewer samples."
+            )
+        self._caches.forget_family(self._request.package, self._card, self._device)
+        self._family = self._conditioning = None
+        _free_device_memory()
+        self.notes.append(
+            "The GPU ran out of memory: the rest was computed on the CPU, which is slower."
+        )
+        self._device = "cpu"
+        self._most = None
+        self.start()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out: Python's own, CUDA's, or the CPU allocator's."""
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    # torch has no class of its own for a failed allocation on the CPU.
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
+def _free_device_memory() -> None:
+    """Give back what torch keeps of the GPU for later, so that a smaller slab finds room."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,191 @@
+"""From what the user has set to a request, or the reason why there is none.
+
+`resolve` is pure: it reads a snapshot and a card, touches no file and no array, and
+gives the same answer for the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from napari_medsyn.errors import UnusableModel, UnusableStudy
+from napari_medsyn.exploration.controls import PRESENT, TARGETS, checked, default_values, warnings
+from napari_medsyn.exploration.requests import PreparationOptions, Request, Viewport
+from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.scans.study import Scan, Study
+
+#: Kinds of output in the order they are given; an output is called `<kind>_<modality>`.
+KINDS: Final = ("imputed", "uncertainty", "reconstruction", "residual")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Snapshot:
+    """All that a user has set, at one moment.
+
+    Parameters
+    ----------
+    study : the scans, also those of no use to the model.
+    package : folder of the chosen model; None where none is chosen.
+    controls : values that differ from, or repeat, the card's defaults.
+    switched_off : modalities that are played at missing.
+    targets : modalities to impute; None stands for all that the model does not read.
+    kinds : which of `KINDS` to compute.
+    viewport, options, device : as in `Request`.
+    """
+
+    study: Study = field(default_factory=Study)
+    package: Path | None = None
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    switched_off: frozenset[str] = frozenset()
+    targets: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] = KINDS
+    viewport: Viewport | None = None
+    options: PreparationOptions = field(default_factory=PreparationOptions)
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """Why there is nothing to compute: a sentence for the user with the remedy."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether Impute can be pressed, the reason why not, and what to be warned of."""
+
+    ok: bool
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def usable_scans(study: Study, card: ModelCard | None) -> Study:
+    """The scans whose modality the model knows; the first one's grid is that of results."""
+    if card is None:
+        return study
+    known = card.modalities
+    return Study(tuple(scan for scan in study if scan.modality in known), study.facts)
+
+
+def present_modalities(
+    study: Study, card: ModelCard, switched_off: frozenset[str]
+) -> tuple[str, ...]:
+    """Modalities the model reads: its inputs that are loaded and not switched off."""
+    return tuple(
+        name for name in card.inputs if study.get(name) is not None and name not in switched_off
+    )
+
+
+def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> Request | NotReady:
+    """The request that `snapshot` amounts to under `card`, or why there is none."""
+    if not len(snapshot.study):
+        return NotReady("Open a scan, or try the sample.")
+    if card is None or snapshot.package is None:
+        return NotReady("Choose a model.")
+    try:
+        values = {
+            **default_values(card),
+            **{name: checked(card, name, value) for name, value in snapshot.controls.items()},
+        }
+    except UnusableModel as error:
+        return NotReady(f"{error}.")
+    present = present_modalities(snapshot.study, card, snapshot.switched_off)
+    if len(present) < card.min_inputs:
+        return NotReady(_too_few(snapshot, card, present))
+    targets = _targets(snapshot, card, present)
+    if isinstance(targets, NotReady):
+        return targets
+    outputs = output_names(card, present, targets, snapshot.kinds)
+    if not outputs:
+        return NotReady("Nothing is missing: switch a modality off to impute it.")
+    needed = {name.partition("_")[2] for name in outputs}
+    values[PRESENT] = present
+    values[TARGETS] = tuple(name for name in card.outputs if name in needed)
+    return Request(
+        generation=generation,
+        study=usable_scans(snapshot.study, card),
+        package=snapshot.package,
+        controls=values,
+        outputs=outputs,
+        viewport=snapshot.viewport,
+        options=snapshot.options,
+        device=snapshot.device,
+    )
+
+
+def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
+    """Whether `resolve` gives a request, and what the user should be warned of."""
+    resolved = resolve(snapshot, card)
+    if isinstance(resolved, NotReady):
+        return Readiness(False, resolved.reason)
+    unused = [
+        f"{scan.name or scan.modality or 'A scan'} is not read: {_why_unused(scan, card)}"
+        for scan in snapshot.study
+        if card is not None and scan.modality not in card.modalities
+    ]
+    said = warnings(card, resolved.controls) if card is not None else ()
+    return Readiness(True, "", (*said, *unused))
+
+
+def output_names(
+    card: ModelCard, present: tuple[str, ...], targets: tuple[str, ...], kinds: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of the outputs: two for each target, two for each present modality."""
+    of_targets = [kind for kind in KINDS[:2] if kind in kinds]
+    of_present = [kind for kind in KINDS[2:] if kind in kinds]
+    seen = [name for name in card.outputs if name in present]
+    return (
+        *(f"{kind}_{name}" for name in targets for kind in of_targets),
+        *(f"{kind}_{name}" for name in seen for kind in of_present),
+    )
+
+
+def _targets(
+    snapshot: Snapshot, card: ModelCard, present: tuple[str, ...]
+) -> tuple[str, ...] | NotReady:
+    if snapshot.targets is None:
+        return tuple(name for name in card.outputs if name not in present)
+    strange = [name for name in snapshot.targets if name not in card.outputs]
+    if strange:
+        return NotReady(
+            f"{card.name} cannot impute {', '.join(strange)}; it gives {', '.join(card.outputs)}."
+        )
+    return tuple(name for name in card.outputs if name in snapshot.targets)
+
+
+def _too_few(snapshot: Snapshot, card: ModelCard, present: tuple[str, ...]) -> str:
+    """Which remedy applies: switch one on, name a modality, load another scan."""
+    off = [name for name in card.inputs if snapshot.study.get(name) and name not in present]
+    expects = f"{card.name} expects {_at_least(card.min_inputs)} of {', '.join(card.inputs)}"
+    if off:
+        return f"{expects}. Switch {' or '.join(off)} on."
+    nameless = [scan for scan in snapshot.study if not scan.modality]
+    if nameless:
+        return f"{expects}. Set the modality of {nameless[0].name or 'the scan'}."
+    have = ", ".join(scan.modality for scan in snapshot.study)
+    return (
+        f"{expects}. The study has {have}. Choose another model, load another scan or set the "
+        "modality by hand."
+    )
+
+
+def _at_least(count: int) -> str:
+    return "one" if count == 1 else f"at least {count}"
+
+
+def _why_unused(scan: Scan, card: ModelCard | None) -> str:
+    if not scan.modality:
+        return "its modality is not set."
+    name = card.name if card is not None else "the model"
+    return f"{name} does not know {scan.modality}."
+
+
+def request_or_refuse(resolved: Request | NotReady) -> Request:
+    """The request; raises `UnusableStudy` with the reason if there is none."""
+    if isinstance(resolved, NotReady):
+        raise UnusableStudy(resolved.reason)
+    return resolved

@@ -1,0 +1,252 @@
+"""How one request is computed: prepare, load, condition, render, give back.
+
+`run` is a generator that knows nothing of threads or processes.  Whoever drives it may
+stop it at every event; one region is rendered between two events at most.  Above the
+model's own forward passes it costs one resample of each plane of each output.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsyn.errors import Cancelled, MedsynError
+from napari_medsyn.exploration.caching import Caches
+from napari_medsyn.exploration.planning import Filling
+from napari_medsyn.exploration.requests import (
+    Event,
+    Failed,
+    Finished,
+    Progress,
+    Request,
+    SlabReady,
+    Stopped,
+    Viewport,
+)
+from napari_medsyn.registry.card import ModelCard, read_card
+
+if TYPE_CHECKING:
+    from napari_medsyn.models.family import Rendered
+    from napari_medsyn.scans.preparation import PreparedStudy
+
+Volume = NDArray[np.float32]
+
+#: Gives the output arrays: (names, shape on the reference grid, axis whose planes are filled).
+Allocate = Callable[[tuple[str, ...], tuple[int, int, int], int], Mapping[str, Volume]]
+
+IMPUTING: Final = "Imputing"
+
+
+def allocate_arrays(
+    names: tuple[str, ...], shape: tuple[int, int, int], axis: int
+) -> dict[str, Volume]:
+    """Zeros of `shape` for each name, in which planes along `axis` are contiguous.
+
+    A plane that is scattered over the whole array would touch all of its pages, which
+    costs more than the resampling itself.
+    """
+    return {name: empty_slabs(shape, axis) for name in names}
+
+
+def empty_slabs(shape: tuple[int, int, int], axis: int) -> Volume:
+    """Zeros of `shape` whose planes along `axis` are contiguous in memory."""
+    others = [n for a, n in enumerate(shape) if a != axis]
+    return np.moveaxis(np.zeros((shape[axis], *others), np.float32), 0, axis)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a run asks of whoever drives it.
+
+    Parameters
+    ----------
+    emit : takes progress from within a step that cannot yield (preparation).
+    should_stop : whether such a step is to give up.
+    viewport : what is on screen by now; None keeps the request's.
+    allocate : gives the output arrays.
+    """
+
+    emit: Callable[[Event], None] = lambda _event: None
+    should_stop: Callable[[], bool] = lambda: False
+    viewport: Callable[[], Viewport | None] = lambda: None
+    allocate: Allocate = allocate_arrays
+
+
+def answer(request: Request, caches: Caches, hooks: Hooks) -> Iterator[Event]:
+    """`run` with every ending an event: exactly one `Finished`, `Failed` or `Stopped`, last."""
+    generation = request.generation
+    try:
+        for event in run(request, caches, hooks):
+            yield event
+            if not isinstance(event, Finished) and hooks.should_stop():
+                yield Stopped(generation)
+                return
+    except Cancelled:
+        yield Stopped(generation)
+    except MedsynError as error:
+        yield Failed(generation, str(error), traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the engine's fence: a defect of a model or ours
+        sentence = (
+            f"The model failed ({type(error).__name__}: {error}). Your scans and results are "
+            "safe; please report the details."
+        )
+        yield Failed(generation, sentence, traceback.format_exc())
+
+
+def run(
+    request: Request, caches: Caches, hooks: Hooks | None = None
+) -> Generator[Event, None, None]:
+    """Compute `request`; give progress, slabs, and in the end `Finished`.
+
+    Raises
+    ------
+    MedsynError : the request cannot be computed; `answer` makes events of it.
+    """
+    from napari_medsyn.exploration.rendering import Renderer
+
+    hooks = hooks or Hooks()
+    card = read_card(request.package)
+    yield from _announce(request, card, caches)
+    prepared = _prepare(request, card, caches, hooks)
+    renderer = Renderer(request, card, prepared, caches)
+    yield Progress(request.generation, 0, 0, "Starting the model", "preparing")
+    renderer.start()
+    filling = Filling(prepared, request.viewport)
+    canvas = Canvas(request.outputs, prepared, filling.axis, hooks.allocate)
+    regions = renderer.plan(*filling.order())
+    while regions or filling.done < filling.total:
+        yield Progress(request.generation, filling.done, filling.total, IMPUTING)
+        newest = hooks.viewport()
+        if newest is not None and filling.look_at(newest):
+            regions = renderer.plan(*filling.order())
+        rendered, regions = renderer.next(regions)
+        canvas.put(rendered)
+        filling.mark(rendered.region.slices)
+        for start, stop in filling.next_runs():
+            yield _slab(request, filling.axis, start, stop, canvas)
+    for start, stop in filling.next_runs(flush=True):
+        yield _slab(request, filling.axis, start, stop, canvas)
+    yield Progress(request.generation, filling.total, filling.total, IMPUTING)
+    notes = (*prepared.notes, *renderer.notes)
+    provenance = describe(request, card, prepared, renderer.device_name, notes)
+    yield Finished(request.generation, canvas.outputs, provenance, notes)
+
+
+class Canvas:
+    """What is rendered so far: on the model's grid, and resampled on the reference grid.
+
+    Parameters
+    ----------
+    names : the outputs asked for.
+    prepared : knows the way back to the reference grid.
+    axis : of the reference grid, along which planes are filled.
+    allocate : gives the output arrays.
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], prepared: PreparedStudy, axis: int, allocate: Allocate
+    ) -> None:
+        self.outputs = allocate(names, prepared.reference.shape, axis)
+        self._prepared = prepared
+        self._axis = axis
+        # What is needed on the model's grid: the mean and the spread of some modalities.
+        self._means: dict[str, Volume] = {}
+        self._stds: dict[str, Volume] = {}
+        for name in names:
+            kind, _, modality = name.partition("_")
+            volumes = self._stds if kind == "uncertainty" else self._means
+            volumes.setdefault(modality, empty_slabs(prepared.grid.shape, 2))
+
+    def put(self, rendered: Rendered) -> None:
+        """Take a region's slices over; the model says nothing outside the brain."""
+        slices = list(rendered.region.slices)
+        for volumes, values in ((self._means, rendered.mean), (self._stds, rendered.std)):
+            for modality, volume in volumes.items():
+                if modality in values:
+                    volume[:, :, slices] = values[modality]
+
+    def resample(self, start: int, stop: int) -> dict[str, Volume]:
+        """Bring planes [start, stop) to the reference grid; give them, as views of `outputs`."""
+        planes = (slice(None),) * self._axis + (slice(start, stop),)
+        means = {m: self._resampled(volume, start, stop) for m, volume in self._means.items()}
+        for name, output in self.outputs.items():
+            kind, _, modality = name.partition("_")
+            if kind == "uncertainty":
+                output[planes] = self._resampled(self._stds[modality], start, stop)
+            elif kind == "residual":
+                output[planes] = self._residual(means[modality], modality, planes)
+            else:
+                output[planes] = means[modality]
+        return {name: output[planes] for name, output in self.outputs.items()}
+
+    def _resampled(self, volume: Volume, start: int, stop: int) -> Volume:
+        return self._prepared.to_reference(volume, axis=self._axis, start=start, stop=stop)
+
+    def _residual(self, mean: Volume, modality: str, planes: tuple[slice, ...]) -> Volume:
+        scan = self._prepared.reference_volumes[modality][planes]
+        inside = self._prepared.reference_mask[planes]
+        difference: Volume = np.abs(mean - scan)
+        difference[~inside] = 0
+        return difference
+
+
+def describe(
+    request: Request,
+    card: ModelCard,
+    prepared: PreparedStudy,
+    device: str,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """The provenance of a request's outputs: enough to make them again."""
+    from dataclasses import asdict
+
+    from napari_medsyn.scans.provenance import ProvenanceRecord, source_hashes
+
+    record = ProvenanceRecord(
+        model=card.id,
+        weights_sha256=card.weights.sha256,
+        controls=dict(request.controls),
+        seed=int(request.controls.get("seed", 0)),
+        sources=source_hashes(request.study),
+        device=device,
+        steps=tuple(prepared.steps),
+        extra={
+            "model_version": card.version,
+            "model_name": card.name,
+            "model_family": card.family,
+            "model_licence": card.licence,
+            "outputs": list(request.outputs),
+            "intensity": card.intensity.model_dump(),
+            "options": asdict(request.options),
+            "grid": {
+                "shape": list(prepared.reference.shape),
+                "affine": prepared.reference.affine.tolist(),
+            },
+            "notes": list(notes),
+        },
+    )
+    return record.as_dict()
+
+
+def _announce(request: Request, card: ModelCard, caches: Caches) -> Iterator[Progress]:
+    """One event before the first long step, so that the interface can say what it waits for."""
+    if not caches.has_prepared(request.study, card, request.options):
+        yield Progress(request.generation, 0, 0, "Preparing the scans", "preparing")
+
+
+def _prepare(request: Request, card: ModelCard, caches: Caches, hooks: Hooks) -> PreparedStudy:
+    def tell(done: int, total: int, phase: str) -> None:
+        hooks.emit(Progress(request.generation, done, total, phase, "preparing"))
+
+    return caches.prepared(
+        request.study, card, request.options, progress=tell, should_stop=hooks.should_stop
+    )
+
+
+def _slab(request: Request, axis: int, start: int, stop: int, canvas: Canvas) -> SlabReady:
+    return SlabReady(request.generation, axis, start, stop, canvas.resample(start, stop))

@@ -1,0 +1,1 @@
+"""Writing results: one NIfTI file for each output, and the provenance beside them."""

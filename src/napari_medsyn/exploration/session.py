@@ -1,0 +1,492 @@
+"""The session: what one user is doing, observable and without Qt.
+
+One gesture goes like this:
+
+1. a panel, the command line or a script calls a method below (`set_control`, …);
+2. the session changes a field, remembers the step for undo and emits a signal;
+3. if it is live, `resolve` turns the fields into a frozen `Request`;
+4. the engine computes it and sends events, each with the request's generation;
+5. events of the newest generation are emitted as signals; older ones are dropped.
+
+All methods are called on one thread.  Engines answer on threads of their own;
+`dispatch` brings their events to the session's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from psygnal import Signal
+
+from napari_medsyn.errors import UnusableModel, UnusableStudy
+from napari_medsyn.exploration.controls import (
+    PRESENT,
+    TARGETS,
+    carried_over,
+    checked,
+    default_values,
+)
+from napari_medsyn.exploration.engines.base import Engine
+from napari_medsyn.exploration.history import History
+from napari_medsyn.exploration.requests import (
+    Event,
+    Failed,
+    Finished,
+    PreparationOptions,
+    Progress,
+    Request,
+    SlabReady,
+    Stopped,
+    Viewport,
+)
+from napari_medsyn.exploration.resolving import (
+    KINDS,
+    NotReady,
+    Readiness,
+    Snapshot,
+    present_modalities,
+    readiness,
+    request_or_refuse,
+    resolve,
+    usable_scans,
+)
+from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.catalogue import Catalogue, Entry
+from napari_medsyn.scans.study import Scan, Study
+
+IDLE: Final = "idle"
+PREPARING: Final = "preparing"
+RUNNING: Final = "running"
+FAILED: Final = "failed"
+
+#: Runs a function on the session's thread.
+Dispatch = Callable[[Callable[[], None]], None]
+
+
+class Session:
+    """Study, model, controls, what is computed and what came of it.
+
+    Parameters
+    ----------
+    engine : computes requests and is closed with the session; by default in this process.
+    catalogue : the models to choose from; by default the embedded and the user's.
+    dispatch : runs a function on the session's thread; by default at once, on the
+        engine's.
+    """
+
+    study_changed = Signal()
+    model_changed = Signal()
+    controls_changed = Signal()
+    progressed = Signal(Progress)
+    slab_ready = Signal(SlabReady)
+    finished = Signal(Finished)
+    failed = Signal(str, str)
+    stopped = Signal()
+    state_changed = Signal(str)
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        catalogue: Catalogue | None = None,
+        dispatch: Dispatch | None = None,
+    ) -> None:
+        if engine is None:
+            from napari_medsyn.exploration.engines.in_process import InProcessEngine
+
+            engine = InProcessEngine()
+        self.catalogue = catalogue or Catalogue()
+        self._engine = engine
+        self._dispatch: Dispatch = dispatch or _at_once
+        self._now = Snapshot()
+        self._entry: Entry | None = None
+        self._history: History[_Step] = History(_step(self._now))
+        self._live = False
+        self._state = IDLE
+        self._generation = 0
+        self._asked: Request | None = None
+        self._results: Finished | None = None
+        self._answered: Request | None = None
+        self._is_closed = False
+
+    # ---- what there is -------------------------------------------------------------
+
+    @property
+    def study(self) -> Study:
+        """The scans, also those that the model does not read."""
+        return self._now.study
+
+    @property
+    def reference(self) -> Scan | None:
+        """The scan whose grid results and viewport are given on; None without one."""
+        usable = usable_scans(self.study, self.card)
+        return usable.scans[0] if len(usable) else None
+
+    @property
+    def model(self) -> Entry | None:
+        """The chosen entry of the catalogue."""
+        return self._entry
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the chosen model."""
+        return self._entry.card if self._entry is not None else None
+
+    @property
+    def package(self) -> Path | None:
+        """Folder of the chosen model."""
+        return self._now.package
+
+    @property
+    def controls(self) -> Mapping[str, Any]:
+        """Value of every control of the card, and what the model reads and gives."""
+        return MappingProxyType(
+            {**self._now.controls, PRESENT: self.present, TARGETS: self.targets}
+        )
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Modalities the model may read: loaded and switched on."""
+        if self.card is None:
+            return ()
+        return present_modalities(self.study, self.card, self._now.switched_off)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Modalities to impute."""
+        if self.card is None:
+            return ()
+        if self._now.targets is not None:
+            return self._now.targets
+        return tuple(name for name in self.card.outputs if name not in self.present)
+
+    def uses(self, modality: str) -> bool:
+        """Whether the switch beside `modality` is on."""
+        return modality not in self._now.switched_off
+
+    @property
+    def viewport(self) -> Viewport | None:
+        """The plane on screen, on the grid of `reference`."""
+        return self._now.viewport
+
+    @property
+    def options(self) -> PreparationOptions:
+        """How the study is brought to the model's grid."""
+        return self._now.options
+
+    @property
+    def device(self) -> str:
+        """ "auto", "cpu" or "cuda"."""
+        return self._now.device
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of output are computed, of `resolving.KINDS`."""
+        return self._now.kinds
+
+    @property
+    def state(self) -> str:
+        """ "idle", "preparing", "running" or "failed"."""
+        return self._state
+
+    @property
+    def results(self) -> Finished | None:
+        """What came of the last request that was completed."""
+        return self._results
+
+    @property
+    def results_reference(self) -> Scan | None:
+        """The scan on whose grid `results` are."""
+        return self._answered.study.reference if self._answered is not None else None
+
+    @property
+    def live(self) -> bool:
+        """Whether each change is computed at once."""
+        return self._live
+
+    @live.setter
+    def live(self, value: bool) -> None:
+        self._live = value
+        self._follow()
+
+    def readiness(self) -> Readiness:
+        """Whether Impute can be pressed, why not, and what the user should know."""
+        return readiness(self._now, self.card)
+
+    # ---- scans and model -----------------------------------------------------------
+
+    def add_scan(self, scan: Scan) -> None:
+        """Add a scan, or put it in place of the one with the same id.
+
+        Raises
+        ------
+        UnusableStudy : the study has another scan of that modality.
+        """
+        self._set_study(self.study.with_scan(scan))
+
+    def remove_scan(self, scan_id: str) -> None:
+        """Take a scan out of the study."""
+        self._set_study(self.study.without(scan_id))
+
+    def set_modality(self, scan_id: str, modality: str) -> None:
+        """Say what a scan shows.
+
+        Raises
+        ------
+        UnusableStudy : the study has no such scan, or another one of that modality.
+        """
+        scan = next((scan for scan in self.study if scan.id == scan_id), None)
+        if scan is None:
+            raise UnusableStudy("this scan is no longer part of the study; load it again")
+        self._set_study(self.study.with_scan(scan.with_modality(modality)))
+
+    def set_study(self, study: Study) -> None:
+        """Put another study in place of the present one."""
+        self._set_study(study)
+
+    def choose_model(self, model_id: str) -> None:
+        """Choose a model by its id; controls it shares with the last one keep their values.
+
+        Raises
+        ------
+        UnusableModel : there is no such model, or its package is broken.
+        """
+        entry = self.catalogue.get(model_id)
+        if entry.card is None:
+            raise UnusableModel(entry.reason)
+        if self._entry is not None and entry.package == self._entry.package:
+            values = dict(self._now.controls)
+        else:
+            values = carried_over(entry.card, self._now.controls)
+        self._drop()
+        self._entry = entry
+        self._change(package=entry.package, controls=values, targets=None)
+        # Undo does not lead back to another model: its controls would not fit.
+        self._history = History(_step(self._now))
+        self.model_changed.emit()
+        self.controls_changed.emit()
+        self._follow()
+
+    # ---- controls ------------------------------------------------------------------
+
+    def set_control(self, name: str, value: Any) -> None:
+        """Set one control; a drag of it is one step of undo.
+
+        Raises
+        ------
+        UnusableModel : no model is chosen, or it has no such control or value.
+        """
+        if self.card is None:
+            raise UnusableModel("choose a model before its controls are set")
+        if name == TARGETS:
+            targets = None if value is None else tuple(value)
+            self._set(name, targets=targets)
+        elif name == PRESENT:
+            off = frozenset(m for m in self.card.inputs if m not in tuple(value))
+            self._set(name, switched_off=off)
+        else:
+            checked_value = checked(self.card, name, value)
+            self._set(name, controls={**self._now.controls, name: checked_value})
+
+    def use_modality(self, modality: str, use: bool) -> None:
+        """Let the model read `modality`, or play at it missing."""
+        off = self._now.switched_off
+        self._set("", switched_off=off - {modality} if use else off | {modality})
+
+    def reset_controls(self) -> None:
+        """Put every control back to the card's default and every switch on."""
+        values = default_values(self.card) if self.card is not None else {}
+        self._set("", controls=values, switched_off=frozenset(), targets=None)
+
+    def set_kinds(self, kinds: tuple[str, ...]) -> None:
+        """Say which kinds of output to compute, of `resolving.KINDS`."""
+        strange = [kind for kind in kinds if kind not in KINDS]
+        if strange:
+            raise UnusableModel(f"there is no output called {strange[0]!r}; {', '.join(KINDS)}")
+        self._change(kinds=tuple(kind for kind in KINDS if kind in kinds))
+        self._follow()
+
+    def set_viewport(self, axis: int, index: int) -> None:
+        """Say which plane of `reference` is on screen; it is computed first."""
+        viewport = Viewport(axis, index)
+        if viewport != self.viewport:
+            self._change(viewport=viewport)
+            if self._is_busy:
+                self._engine.look_at(viewport)
+
+    def set_options(self, options: PreparationOptions) -> None:
+        """Say how the study is brought to the model's grid."""
+        if options != self.options:
+            self._change(options=options)
+            self._follow()
+
+    def set_device(self, device: str) -> None:
+        """Say where to compute: "auto", "cpu" or "cuda"."""
+        if device != self.device:
+            self._change(device=device)
+            self._follow()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to take again."""
+        return self._history.can_redo
+
+    def undo(self) -> None:
+        """Take the last change of controls or switches back."""
+        self._restore(self._history.undo())
+
+    def redo(self) -> None:
+        """Take again what was taken back."""
+        self._restore(self._history.redo())
+
+    # ---- computing -----------------------------------------------------------------
+
+    def impute(self) -> None:
+        """Compute what is set; what is being computed is dropped.
+
+        Raises
+        ------
+        UnusableStudy : there is nothing to compute; `readiness` gives the same reason.
+        """
+        request = request_or_refuse(resolve(self._now, self.card, self._generation + 1))
+        self._submit(request)
+
+    def cancel(self) -> None:
+        """Stop; idle at once, whatever the engine takes to notice.  Results are kept."""
+        if not self._is_busy:
+            return
+        self._drop()
+        self.stopped.emit()
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the results and their provenance into `folder`; give the files.
+
+        It may take seconds: an interface calls `saving.save_results` on a worker thread
+        with `results` and `results_reference`.
+
+        Raises
+        ------
+        UnusableStudy : there is no result yet.
+        UnusableFile : the folder cannot be written to.
+        """
+        from napari_medsyn.exploration.saving import save_results
+
+        if self._results is None or self._answered is None:
+            raise UnusableStudy("there is no result to save yet; press Impute first")
+        return save_results(self._results, self._answered.study, folder)
+
+    def close(self) -> None:
+        """Stop and give the engine's resources back; no signal is emitted afterwards."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._engine.close()
+
+    # ---- within --------------------------------------------------------------------
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._state in (PREPARING, RUNNING)
+
+    def _set_study(self, study: Study) -> None:
+        # What is being computed belongs to scans that are no longer these.
+        self._drop()
+        self._change(study=study)
+        self.study_changed.emit()
+        self._follow()
+
+    def _set(self, topic: str, **fields: Any) -> None:
+        """Change controls or switches: one step of undo."""
+        before = _step(self._now)
+        self._change(**fields)
+        step = _step(self._now)
+        if step == before:
+            return
+        self._history.push(step, topic)
+        self.controls_changed.emit()
+        self._follow()
+
+    def _restore(self, step: _Step) -> None:
+        if step == _step(self._now):
+            return
+        controls, switched_off, targets = step
+        self._change(controls=dict(controls), switched_off=switched_off, targets=targets)
+        self.controls_changed.emit()
+        self._follow()
+
+    def _change(self, **fields: Any) -> None:
+        self._now = replace(self._now, **fields)
+
+    def _follow(self) -> None:
+        """Compute at once if the session is live and can."""
+        if not self._live or self._is_closed:
+            return
+        resolved = resolve(self._now, self.card, self._generation + 1)
+        if isinstance(resolved, NotReady):
+            # What is computed is not what is set any more.
+            self.cancel()
+        else:
+            self._submit(resolved)
+
+    def _submit(self, request: Request) -> None:
+        self._generation = request.generation
+        self._asked = request
+        self._set_state(PREPARING)
+        self._engine.submit(request, self._receive)
+
+    def _drop(self) -> None:
+        """Let nothing of what is being computed come through any more."""
+        if self._is_busy:
+            self._generation += 1
+            self._asked = None
+            self._engine.cancel()
+            self._set_state(IDLE)
+
+    def _receive(self, event: Event) -> None:
+        """Called by the engine, on any thread."""
+        self._dispatch(lambda: self._answer(event))
+
+    def _answer(self, event: Event) -> None:
+        if self._is_closed or event.generation != self._generation:
+            return
+        match event:
+            case Progress():
+                self._set_state(event.stage)
+                self.progressed.emit(event)
+            case SlabReady():
+                self._set_state(RUNNING)
+                self.slab_ready.emit(event)
+            case Finished():
+                self._results, self._answered = event, self._asked
+                self._set_state(IDLE)
+                self.finished.emit(event)
+            case Failed():
+                self._set_state(FAILED)
+                self.failed.emit(event.message, event.detail)
+            case Stopped():
+                self._set_state(IDLE)
+                self.stopped.emit()
+
+    def _set_state(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self.state_changed.emit(state)
+
+
+#: What undo brings back: control values, modalities switched off, targets.
+_Step = tuple[tuple[tuple[str, Any], ...], frozenset[str], tuple[str, ...] | None]
+
+
+def _step(now: Snapshot) -> _Step:
+    return tuple(sorted(now.controls.items())), now.switched_off, now.targets
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()

@@ -1,0 +1,76 @@
+"""The families there are, and how one is loaded.
+
+A card names its family by a key of this table; a card can never name code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from napari_medsyn.errors import EngineError, UnusableModel
+
+if TYPE_CHECKING:
+    from napari_medsyn.models.family import Family
+    from napari_medsyn.registry.card import ModelCard
+
+#: Family to "module:function"; the function is a `Loader`.
+TABLE: Final[Mapping[str, str]] = {"mmhvae": "napari_medsyn.models.mmhvae_family:load"}
+
+
+class Loader(Protocol):
+    """Builds a family's network from the card and fills it from a safetensors file."""
+
+    def __call__(self, card: ModelCard, weights: Path, device: str) -> Family:
+        """Give the loaded model on `device` ("cpu", "cuda", …)."""
+
+
+def load_family(
+    package: Path, card: ModelCard, device: str, table: Mapping[str, str] = TABLE
+) -> Family:
+    """Load a package's model after comparing every hash with its card.
+
+    Parameters
+    ----------
+    package : the folder.
+    card : the card the request was made for.
+    device : what `resolve_device` gave.
+    table : family to "module:function"; another one than `TABLE` is for tests.
+
+    Raises
+    ------
+    UnusableModel : the package is damaged, is another one by now, or its family is unknown.
+    """
+    from napari_medsyn.registry.packages import verify
+
+    if verify(package) != card:
+        raise UnusableModel(f"{package}: the card has changed; choose the model again")
+    target = table.get(card.family)
+    if target is None:
+        raise UnusableModel(
+            f"{package}: the family {card.family!r} is not one of {', '.join(sorted(table))}; "
+            "a newer version of napari-medsyn may know it"
+        )
+    module, _, name = target.partition(":")
+    load = cast("Loader", getattr(import_module(module), name))
+    return load(card, package / card.weights.name, device)
+
+
+def resolve_device(device: str) -> str:
+    """Turn "auto" into "cuda" where torch has a usable one, else "cpu".
+
+    Raises
+    ------
+    EngineError : a device was asked for by name that torch does not have.
+    """
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and torch.cuda.is_available():
+        return device
+    raise EngineError(f"torch has no device {device!r} on this computer; choose cpu or auto")
