@@ -1,0 +1,218 @@
+"""Looking at scan and result together: side by side, by blinking, with the uncertainty.
+
+Also keeps the word SYNTHETIC on the canvas while a synthetic layer is to be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QGridLayout, QPushButton
+
+from napari_medsyn.plugin.adapters import grid, show_layer_name, text_overlay
+from napari_medsyn.plugin.connections import Connections
+from napari_medsyn.plugin.layers import SYNTHETIC, mark_of
+from napari_medsyn.plugin.widgets import Section
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.utils.events import Event
+    from napari.viewer import Viewer
+
+_BLINK_KEY = "Q"
+_UNCERTAINTY_KEY = "U"
+
+
+class Comparison(Section):
+    """Switches for the ways to compare; acts on the layers of one viewer."""
+
+    def __init__(self, viewer: Viewer, connections: Connections) -> None:
+        super().__init__("Compare")
+        self._viewer = viewer
+        self._connections = connections
+        self._named: list[Layer] = []
+        self._grid_before: tuple[bool, int] | None = None
+        self._blinked: list[Layer] = []
+        self._build()
+        self._follow_viewer()
+
+    def _build(self) -> None:
+        self.side_by_side = _switch(
+            "Side by side", "Every visible layer in a cell of its own, one camera for all"
+        )
+        self.uncertainty = _switch(
+            f"Uncertainty  ({_UNCERTAINTY_KEY})",
+            "Standard deviation over posterior samples, laid over the imputed modality",
+        )
+        self.residual = _switch(
+            "Residual", "|reconstruction − scan| of the modalities that the model read"
+        )
+        self.blink = QPushButton(f"Blink  ({_BLINK_KEY})")
+        self.blink.setToolTip("Hold to look at the scans beneath the synthetic layers")
+        self.side_by_side.toggled.connect(self._on_side_by_side)
+        self.uncertainty.toggled.connect(self._on_uncertainty)
+        self.residual.toggled.connect(self._on_residual)
+        self.blink.pressed.connect(self._hide_synthetic)
+        self.blink.released.connect(self._show_again)
+        layout = QGridLayout()
+        layout.setSpacing(4)
+        layout.addWidget(self.side_by_side, 0, 0)
+        layout.addWidget(self.blink, 0, 1)
+        layout.addWidget(self.uncertainty, 1, 0)
+        layout.addWidget(self.residual, 1, 1)
+        self.body.addLayout(layout)
+
+    def _follow_viewer(self) -> None:
+        layers = self._viewer.layers
+        self._connections.add(layers.events.inserted, self._on_inserted)
+        self._connections.add(layers.events.removed, self._show_state)
+        for layer in layers:
+            self._connections.add(layer.events.visible, self._show_state)
+        self._bind(_BLINK_KEY, self._blink_while_held)
+        self._bind(_UNCERTAINTY_KEY, self._toggle_uncertainty)
+        self._connections.on_close(self._restore)
+
+    def show_side_by_side(self, on: bool) -> None:
+        """Show every visible layer in its own cell, or all in one."""
+        self.side_by_side.setChecked(on)
+
+    # ---- what the user does --------------------------------------------------------
+
+    def _on_side_by_side(self, on: bool) -> None:
+        cells = grid(self._viewer)
+        if on:
+            if self._grid_before is None:
+                self._grid_before = (cells.enabled, cells.stride)
+            # Negative: the first layer of the list, the patient's first scan, comes first.
+            cells.stride = -1
+            cells.enabled = True
+        else:
+            self._restore_grid()
+        self._show_names()
+        self._viewer.reset_view()
+
+    def _on_uncertainty(self, on: bool) -> None:
+        self._set_visible("uncertainty", on)
+
+    def _on_residual(self, on: bool) -> None:
+        self._set_visible("residual", on)
+
+    def _toggle_uncertainty(self, _viewer: object) -> None:
+        self.uncertainty.toggle()
+
+    def _blink_while_held(self, _viewer: object) -> Iterator[None]:
+        self._hide_synthetic()
+        yield
+        self._show_again()
+
+    def _hide_synthetic(self) -> None:
+        if self._blinked:
+            return
+        self._blinked = [
+            layer for layer in self._viewer.layers if layer.visible and _is_result(layer)
+        ]
+        for layer in self._blinked:
+            layer.visible = False
+
+    def _show_again(self) -> None:
+        for layer in self._blinked:
+            layer.visible = True
+        self._blinked = []
+
+    # ---- what the viewer says ------------------------------------------------------
+
+    def _on_inserted(self, event: Event) -> None:
+        self._connections.add(event.value.events.visible, self._show_state)
+        self._show_state()
+
+    def _show_state(self, *_: object) -> None:
+        """Bring buttons, names and the mark on the canvas in line with the layers."""
+        roles = {
+            mark.role: True
+            for layer in self._viewer.layers
+            if layer.visible and (mark := mark_of(layer)) is not None
+        }
+        for button, role in ((self.uncertainty, "uncertainty"), (self.residual, "residual")):
+            with QSignalBlocker(button):
+                button.setChecked(role in roles)
+            button.setEnabled(any(_has_role(layer, role) for layer in self._viewer.layers))
+        self._show_mark()
+        self._show_names()
+
+    def _show_mark(self) -> None:
+        synthetic = any(
+            layer.visible and (mark := mark_of(layer)) is not None and mark.is_synthetic
+            for layer in self._viewer.layers
+        )
+        overlay = text_overlay(self._viewer)
+        ours = overlay.text.startswith(SYNTHETIC)
+        if synthetic and not ours and overlay.text:
+            return  # the user's own text stays; layer names and files carry the mark as well
+        if synthetic:
+            overlay.text = f"{SYNTHETIC} · research use, not for diagnosis"
+            overlay.position = "bottom_right"
+            overlay.color = (1.0, 0.72, 0.25, 1.0)
+            overlay.font_size = 12
+            overlay.visible = True
+        elif ours:
+            overlay.visible = False
+            overlay.text = ""
+
+    def _show_names(self) -> None:
+        """In cells the layers' names are needed; in one picture they would lie on each other."""
+        named = list(self._viewer.layers) if self.side_by_side.isChecked() else []
+        for layer in self._named:
+            if layer not in named:
+                show_layer_name(layer, False)
+        for layer in named:
+            show_layer_name(layer, True)
+        self._named = named
+
+    def _set_visible(self, role: str, visible: bool) -> None:
+        """Show the role's layers: beside a visible imputed modality, its own; else the first."""
+        of_role = [layer for layer in self._viewer.layers if _has_role(layer, role)]
+        if visible and role == "uncertainty" and not grid(self._viewer).enabled:
+            seen = {
+                mark.modality
+                for layer in self._viewer.layers
+                if layer.visible and (mark := mark_of(layer)) and mark.role == "imputed"
+            }
+            of_role = [x for x in of_role if (m := mark_of(x)) and m.modality in seen] or of_role
+        for layer in of_role:
+            layer.visible = visible
+        self._show_state()
+
+    def _bind(self, key: str, function: object) -> None:
+        self._viewer.bind_key(key, function, overwrite=True)
+        self._connections.on_close(lambda: self._viewer.bind_key(key, None))
+
+    def _restore(self) -> None:
+        self._show_again()
+        for layer in self._named:
+            show_layer_name(layer, False)
+        self._restore_grid()
+
+    def _restore_grid(self) -> None:
+        if self._grid_before is not None:
+            cells = grid(self._viewer)
+            cells.enabled, cells.stride = self._grid_before
+            self._grid_before = None
+
+
+def _switch(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setCheckable(True)
+    button.setToolTip(tip)
+    return button
+
+
+def _has_role(layer: Layer, role: str) -> bool:
+    mark = mark_of(layer)
+    return mark is not None and mark.role == role
+
+
+def _is_result(layer: Layer) -> bool:
+    mark = mark_of(layer)
+    return mark is not None and mark.role != "scan"

@@ -1,0 +1,46 @@
+"""Keep track of what a dock has connected, so that all of it can be let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Connectable(Protocol):
+    """A signal of psygnal, of napari or of Qt: all three connect and disconnect alike."""
+
+    def connect(self, slot: Callable[..., Any]) -> Any: ...
+
+    def disconnect(self, slot: Callable[..., Any]) -> Any: ...
+
+
+class Connections:
+    """The connections of one dock; an object of its own, because it outlives the dock.
+
+    napari and psygnal hold on to a slot whose widget Qt has deleted, and a bound method
+    of a dying widget is not called on `destroyed`.  A dock therefore registers all it
+    connects (and all else that must be undone) here and gives `close` to Qt.
+    """
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], object]] = []
+
+    def add(self, signal: Connectable, slot: Callable[..., Any]) -> None:
+        """Connect `slot` to `signal` until `close`."""
+        signal.connect(slot)
+        self._undo.append(lambda: signal.disconnect(slot))
+
+    def on_close(self, undo: Callable[[], object]) -> None:
+        """Have `close` call `undo`; what was registered last is undone first."""
+        self._undo.append(undo)
+
+    def close(self, *_: object) -> None:
+        """Undo everything once; further calls do nothing."""
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                undo()
+            except (RuntimeError, ValueError, TypeError, KeyError):
+                # The other end is gone already (a layer's emitter, a deleted Qt object):
+                # then there is nothing left to disconnect.
+                continue

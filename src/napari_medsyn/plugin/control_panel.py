@@ -1,0 +1,137 @@
+"""What the user may turn: the controls that the model's card declares, and the preparation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
+from superqt import QCollapsible
+
+from napari_medsyn.exploration.controls import PRESENT
+from napari_medsyn.exploration.requests import PreparationOptions
+from napari_medsyn.plugin.editors import Editor, make_editor
+from napari_medsyn.plugin.widgets import Section
+from napari_medsyn.registry.card import ModelCard
+
+
+class ControlPanel(Section):
+    """The card's controls, one row each, built anew when another model is chosen."""
+
+    #: Name and value of the control that the user has turned.
+    control_changed = Signal(str, object)
+    options_changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__("Controls")
+        self.editors: dict[str, Editor] = {}
+        self._form = QWidget()
+        self._rows = _form_layout(self._form)
+        self.preparation = PreparationForm()
+        self.preparation.options_changed.connect(self.options_changed)
+        self.body.addWidget(self._form)
+        self.body.addWidget(self.preparation)
+
+    def show_card(self, card: ModelCard | None) -> None:
+        """Build the editors for the controls of `card`."""
+        while (item := self._rows.takeAt(0)) is not None:
+            item.widget().hide()
+            item.widget().deleteLater()
+        self.editors.clear()
+        for control in card.controls if card else ():
+            # What the model may read is switched beside each scan.
+            editor = None if control.name == PRESENT else make_editor(control)
+            if editor is None:
+                continue
+            label = QLabel(control.label)
+            label.setToolTip(control.help)
+            row = len(self.editors)
+            self._rows.addWidget(label, row, 0)
+            self._rows.addWidget(editor, row, 1)
+            editor.edited.connect(lambda value, name=control.name: self._on_edited(name, value))
+            self.editors[control.name] = editor
+
+    def show_values(self, values: Mapping[str, Any]) -> None:
+        """Show the value of every control that `values` names."""
+        for name, editor in self.editors.items():
+            if name in values:
+                editor.show_value(values[name])
+
+    def _on_edited(self, name: str, value: object) -> None:
+        self.control_changed.emit(name, value)
+
+
+class PreparationForm(QCollapsible):
+    """How the scans are brought to the model's grid; folded, since the defaults serve."""
+
+    options_changed = Signal(object)
+
+    _REGISTER = (
+        ("If not in place", "auto", "Register only what is not already in place"),
+        ("Never", "never", "Trust the positions in the files"),
+        ("Always", "always", "Register in any case"),
+    )
+    _MASK = (
+        ("If there is a skull", "auto", "Compute a brain mask where the scan has a skull"),
+        ("Never", "never", "Take every voxel above background as brain"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__("Preparation", expandedIcon="▾", collapsedIcon="▸")
+        self.setDuration(0)
+        self.register = _choices(self._REGISTER)
+        self.brain_mask = _choices(self._MASK)
+        self.bias_field = QCheckBox("Correct the bias field (N4)")
+        self.bias_field.setToolTip("Slow (about a minute); for uneven brightness across the head")
+        content = QWidget()
+        rows = _form_layout(content)
+        rows.addWidget(QLabel("Register"), 0, 0)
+        rows.addWidget(self.register, 0, 1)
+        rows.addWidget(QLabel("Brain mask"), 1, 0)
+        rows.addWidget(self.brain_mask, 1, 1)
+        rows.addWidget(self.bias_field, 2, 0, 1, 2)
+        self.addWidget(content)
+        self._options = PreparationOptions()
+        self.register.activated.connect(self._on_changed)
+        self.brain_mask.activated.connect(self._on_changed)
+        self.bias_field.toggled.connect(self._on_changed)
+
+    def show_options(self, options: PreparationOptions) -> None:
+        """Show `options`."""
+        self._options = options
+        for widget in (self.register, self.brain_mask, self.bias_field):
+            widget.blockSignals(True)
+        self.register.setCurrentIndex(self.register.findData(options.register))
+        self.brain_mask.setCurrentIndex(self.brain_mask.findData(options.brain_mask))
+        self.bias_field.setChecked(options.bias_field)
+        for widget in (self.register, self.brain_mask, self.bias_field):
+            widget.blockSignals(False)
+
+    def _on_changed(self, *_: object) -> None:
+        self._options = replace(
+            self._options,
+            register=self.register.currentData(),
+            brain_mask=self.brain_mask.currentData(),
+            bias_field=self.bias_field.isChecked(),
+        )
+        self.options_changed.emit(self._options)
+
+
+def _form_layout(widget: QWidget) -> QGridLayout:
+    layout = QGridLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(8)
+    layout.setVerticalSpacing(6)
+    layout.setColumnMinimumWidth(0, 78)
+    layout.setColumnStretch(1, 1)
+    return layout
+
+
+def _choices(items: tuple[tuple[str, str, str], ...]) -> QComboBox:
+    combo = QComboBox()
+    for row, (label, value, tip) in enumerate(items):
+        combo.addItem(label, value)
+        combo.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+    return combo

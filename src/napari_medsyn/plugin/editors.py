@@ -1,0 +1,190 @@
+"""One editor per kind of control that a model card may declare."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from superqt import QLabeledDoubleSlider
+
+from napari_medsyn.plugin.widgets import IconButton
+from napari_medsyn.registry.controls import (
+    Boolean,
+    Categorical,
+    Continuous,
+    Control,
+    Integer,
+    ModalitySet,
+    Seed,
+)
+
+#: Qt's spin boxes count in 32 bits with a sign; a card's seeds may go beyond.
+_LARGEST_SPIN = 2**31 - 1
+
+
+class Editor(QWidget):
+    """Base of the editors: shows a value and tells when the user gives another one."""
+
+    #: The user's new value, in the control's own type.
+    edited = Signal(object)
+
+    def __init__(self, control: Control) -> None:
+        super().__init__()
+        self.control = control
+        self.setToolTip(control.help)
+        self.row = QHBoxLayout(self)
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.setSpacing(6)
+
+    def show_value(self, value: Any) -> None:
+        """Show `value` without telling anyone."""
+        raise NotImplementedError
+
+
+class SliderEditor(Editor):
+    """A slider with its number beside it; arrow keys move one step, Page ten."""
+
+    def __init__(self, control: Continuous) -> None:
+        super().__init__(control)
+        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(control.minimum, control.maximum)
+        self.slider.setSingleStep(control.step)
+        self.slider.setPageStep(10 * control.step)
+        self.slider.setDecimals(_decimals(control.step))
+        self.slider.setAccessibleName(control.label)
+        self.slider.valueChanged.connect(self._on_moved)
+        self.row.addWidget(self.slider)
+
+    def show_value(self, value: Any) -> None:
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(value)
+
+    def _on_moved(self, value: float) -> None:
+        self.edited.emit(round(float(value), _decimals(self.control.step)))
+
+
+class SpinEditor(Editor):
+    """A whole number."""
+
+    def __init__(self, control: Integer) -> None:
+        super().__init__(control)
+        self.spin = _spin_box(control.minimum, control.maximum, control.label)
+        self.spin.setSingleStep(control.step)
+        self.spin.valueChanged.connect(self.edited)
+        self.row.addWidget(self.spin)
+
+    def show_value(self, value: Any) -> None:
+        with QSignalBlocker(self.spin):
+            self.spin.setValue(value)
+
+
+class SeedEditor(Editor):
+    """The seed, and a button that draws another one."""
+
+    def __init__(self, control: Seed) -> None:
+        super().__init__(control)
+        self.spin = _spin_box(0, _LARGEST_SPIN, control.label)
+        self.spin.valueChanged.connect(self.edited)
+        self.renew = IconButton("dice", "Draw a new seed")
+        self.renew.clicked.connect(self._on_renew)
+        self.row.addWidget(self.spin)
+        self.row.addWidget(self.renew)
+
+    def show_value(self, value: Any) -> None:
+        with QSignalBlocker(self.spin):
+            self.spin.setValue(min(int(value), _LARGEST_SPIN))
+
+    def _on_renew(self) -> None:
+        # Four digits can be read aloud and typed again; they are seeds enough for one scan.
+        self.spin.setValue(secrets.randbelow(10_000))
+
+
+class TickEditor(Editor):
+    """Yes or no."""
+
+    def __init__(self, control: Boolean) -> None:
+        super().__init__(control)
+        self.box = QCheckBox()
+        self.box.setAccessibleName(control.label)
+        self.box.toggled.connect(self.edited)
+        self.row.addWidget(self.box)
+
+    def show_value(self, value: Any) -> None:
+        with QSignalBlocker(self.box):
+            self.box.setChecked(value)
+
+
+class ChoiceEditor(Editor):
+    """One of a few named choices."""
+
+    def __init__(self, control: Categorical) -> None:
+        super().__init__(control)
+        self.combo = QComboBox()
+        self.combo.setAccessibleName(control.label)
+        for category in control.categories:
+            self.combo.addItem(category.label, category.value)
+        self.combo.currentIndexChanged.connect(
+            lambda index: self.edited.emit(self.combo.itemData(index))
+        )
+        self.row.addWidget(self.combo)
+
+    def show_value(self, value: Any) -> None:
+        with QSignalBlocker(self.combo):
+            self.combo.setCurrentIndex(self.combo.findData(value))
+
+
+class ModalitiesEditor(Editor):
+    """A button for each modality, pressed for those that belong to the set."""
+
+    def __init__(self, control: ModalitySet) -> None:
+        super().__init__(control)
+        self.row.setSpacing(3)
+        self.buttons: dict[str, QPushButton] = {}
+        for modality in control.choices:
+            button = QPushButton(modality)
+            button.setCheckable(True)
+            button.setMinimumWidth(36)
+            button.clicked.connect(self._on_clicked)
+            self.row.addWidget(button)
+            self.buttons[modality] = button
+
+    def show_value(self, value: Sequence[str] | None) -> None:
+        for modality, button in self.buttons.items():
+            with QSignalBlocker(button):
+                button.setChecked(modality in (value or ()))
+
+    def _on_clicked(self) -> None:
+        chosen = tuple(name for name, button in self.buttons.items() if button.isChecked())
+        self.edited.emit(chosen)
+
+
+def make_editor(control: Control) -> Editor | None:
+    """The editor for `control`; None for a kind that no editor exists for."""
+    makers: dict[type, type[Editor]] = {
+        Continuous: SliderEditor,
+        Integer: SpinEditor,
+        Seed: SeedEditor,
+        Boolean: TickEditor,
+        Categorical: ChoiceEditor,
+        ModalitySet: ModalitiesEditor,
+    }
+    maker = makers.get(type(control))
+    return maker(control) if maker else None
+
+
+def _spin_box(minimum: int, maximum: int, name: str) -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(minimum, maximum)
+    spin.setAccessibleName(name)
+    # Typing "16" must not ask for 1 on the way.
+    spin.setKeyboardTracking(False)
+    return spin
+
+
+def _decimals(step: float) -> int:
+    """Digits behind the point that tell multiples of `step` apart."""
+    text = f"{step:.6f}".rstrip("0")
+    return len(text.partition(".")[2])

@@ -1,0 +1,494 @@
+"""The MedSyn dock: one session, its panels, and the layers of one viewer.
+
+The dock only wires: what a gesture means is decided by the session, what it looks like
+by the panels.  Nothing here waits; reading, saving and the engine have threads or a
+process of their own and answer through the dispatcher.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_medsyn.errors import MedsynError
+from napari_medsyn.exploration.controls import PRESENT, TARGETS
+from napari_medsyn.exploration.requests import Finished, Progress, SlabReady
+from napari_medsyn.exploration.session import FAILED, IDLE, PREPARING, RUNNING, Session
+from napari_medsyn.plugin.adapters import plain_viewer
+from napari_medsyn.plugin.comparison import Comparison
+from napari_medsyn.plugin.connections import Connections
+from napari_medsyn.plugin.control_panel import ControlPanel
+from napari_medsyn.plugin.dispatch import Background, GuiDispatcher, Outcome
+from napari_medsyn.plugin.layers import mark_of
+from napari_medsyn.plugin.loading import (
+    FILE_FILTER,
+    LayerData,
+    SeriesDialog,
+    read_layers,
+    read_paths,
+    read_sample,
+)
+from napari_medsyn.plugin.model_panel import ModelPanel
+from napari_medsyn.plugin.results import ResultLayers
+from napari_medsyn.plugin.run_panel import RunPanel
+from napari_medsyn.plugin.scan_layers import ScanLayers
+from napari_medsyn.plugin.study_panel import StudyPanel
+from napari_medsyn.plugin.view import displayed_plane
+from napari_medsyn.plugin.widgets import MessageArea
+from napari_medsyn.scans.study import Scan
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.utils.events import Event
+
+#: Outputs that the dock shows; the reconstruction itself is left out to spare memory.
+_KINDS = ("imputed", "uncertainty", "residual")
+
+_STATES = {IDLE: "Ready", PREPARING: "Preparing…", RUNNING: "Imputing…", FAILED: "Stopped"}
+
+
+class Explorer(QWidget):
+    """The dock.
+
+    Parameters
+    ----------
+    napari_viewer : the viewer it belongs to; napari fills it in.
+    session : what it drives; by default a new one with an engine process of its own.
+    """
+
+    def __init__(
+        self, napari_viewer: napari.viewer.Viewer, session: Session | None = None
+    ) -> None:
+        super().__init__()
+        self.viewer = plain_viewer(napari_viewer)
+        self._connections = Connections()
+        self._dispatch = GuiDispatcher()
+        self._background = Background(self._dispatch)
+        self.session = session if session is not None else _new_session(self._dispatch)
+        self.scan_layers = ScanLayers(self.viewer)
+        self.results = ResultLayers(self.viewer)
+        self._impute_when_loaded = False
+        self._closing_order()
+        self._build()
+        self._connect_panels()
+        self._connect_session()
+        self._connect_viewer()
+        self._start()
+
+    # ---- construction --------------------------------------------------------------
+
+    def _closing_order(self) -> None:
+        """Register what `close` does last: it undoes in reverse."""
+        connections = self._connections
+        connections.on_close(self.session.close)
+        connections.on_close(self._background.close)
+        connections.on_close(self._dispatch.close)
+        # `closeEvent` never comes to a dock's widget; `destroyed` does, and `atexit`
+        # where even that does not.
+        atexit.register(connections.close)
+        connections.on_close(lambda: atexit.unregister(connections.close))
+        self.destroyed.connect(lambda: connections.close())
+
+    def _build(self) -> None:
+        self.banner = QLabel("SYNTHETIC OUTPUT – research use, not for diagnosis")
+        self.banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.banner.setWordWrap(True)
+        self.banner.setStyleSheet(
+            "background-color: #6b4e12; color: #ffe9bd; border-radius: 3px; padding: 4px;"
+        )
+        self.study_panel = StudyPanel()
+        self.model_panel = ModelPanel()
+        self.control_panel = ControlPanel()
+        self.run_panel = RunPanel()
+        self.comparison = Comparison(self.viewer, self._connections)
+        self.message = MessageArea()
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(6)
+        for part in (
+            self.banner,
+            self.study_panel,
+            self.model_panel,
+            self.control_panel,
+            self.run_panel,
+            self.message,
+            self.comparison,
+        ):
+            column.addWidget(part)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(300)
+        self.setAcceptDrops(True)
+        self._put_off = QTimer(self)
+        self._put_off.setInterval(0)
+        self._put_off.timeout.connect(self._on_time_to_spare)
+
+    def sizeHint(self) -> QSize:
+        """The width at which nothing is shortened."""
+        return QSize(380, 800)
+
+    def _connect_panels(self) -> None:
+        study, run = self.study_panel, self.run_panel
+        study.files_asked.connect(self._on_open_files)
+        study.folder_asked.connect(self._on_open_folder)
+        study.layers_asked.connect(lambda: self.use_selected_layers())
+        study.sample_asked.connect(self.load_sample)
+        study.use_changed.connect(self._try(self.session.use_modality))
+        study.modality_changed.connect(self._try(self.session.set_modality))
+        study.remove_asked.connect(self.remove_scan)
+        self.model_panel.model_chosen.connect(self._try(self.session.choose_model))
+        self.model_panel.device_chosen.connect(self._try(self.session.set_device))
+        self.control_panel.control_changed.connect(self._on_control)
+        self.control_panel.options_changed.connect(self._try(self.session.set_options))
+        run.impute_asked.connect(self.impute)
+        run.cancel_asked.connect(self.session.cancel)
+        run.undo_asked.connect(self.session.undo)
+        run.redo_asked.connect(self.session.redo)
+        run.live_changed.connect(self._on_live)
+        run.save_asked.connect(self._on_save)
+
+    def _connect_session(self) -> None:
+        session, add = self.session, self._connections.add
+        add(session.study_changed, self._on_study_changed)
+        add(session.model_changed, self._show_model)
+        add(session.controls_changed, self._show_controls)
+        add(session.state_changed, self._show_state)
+        add(session.progressed, self._on_progress)
+        add(session.slab_ready, self._on_slab)
+        add(session.finished, self._on_finished)
+        add(session.failed, self._on_failed)
+        add(session.stopped, self._on_stopped)
+
+    def _connect_viewer(self) -> None:
+        layers, dims = self.viewer.layers.events, self.viewer.dims.events
+        self._connections.add(layers.inserted, self._on_layer_inserted)
+        self._connections.add(layers.removed, self._on_layer_removed)
+        for signal in (dims.current_step, dims.order, dims.ndisplay):
+            self._connections.add(signal, self._show_plane)
+
+    def _start(self) -> None:
+        self.session.set_kinds(_KINDS)
+        entries = self.session.catalogue.entries()
+        self.model_panel.show_models(entries, "")
+        if self.session.card is None:
+            usable = [entry.id for entry in entries if entry.is_usable]
+            if usable:
+                self._try(self.session.choose_model)(usable[0])
+        self._show_model()
+        for layer in list(self.viewer.layers):
+            self._offer(layer)
+        self._show_all()
+
+    # ---- scans come in and go ------------------------------------------------------
+
+    def open_paths(self, paths: Sequence[str | Path]) -> None:
+        """Read files and folders on a thread and load the scans they hold."""
+        chosen = [Path(path) for path in paths]
+        if chosen:
+            names = ", ".join(path.name for path in chosen[:3])
+            self.run_panel.show_phase(f"Reading {names}…")
+            self._background.start(lambda: read_paths(chosen), self._on_read)
+
+    def load_sample(self) -> None:
+        """Load the synthetic sample patient."""
+        self.run_panel.show_phase("Reading the sample patient…")
+        self._background.start(read_sample, self._on_read)
+
+    def use_selected_layers(self, then_impute: bool = False) -> None:
+        """Take the selected image layers as scans, whoever opened them."""
+        from napari.layers import Image
+
+        chosen = [layer for layer in self.viewer.layers if layer in self.viewer.layers.selection]
+        images = [
+            layer
+            for layer in chosen
+            if isinstance(layer, Image) and self.scan_layers.scan_id_of(layer) is None
+        ]
+        self._impute_when_loaded = then_impute
+        if images:
+            self._background.start(lambda: read_layers(images), self._on_layers_read)
+        elif then_impute and len(self.session.study):
+            self._impute_after_loading()
+        else:
+            self.message.show_message("Select one or more image layers in the layer list first.")
+
+    def remove_scan(self, scan_id: str) -> None:
+        """Take a scan out of the study; its layer goes too if the dock made it."""
+        self.scan_layers.remove(scan_id)
+        if any(scan.id == scan_id for scan in self.session.study):
+            self.session.remove_scan(scan_id)
+
+    def _on_read(self, outcome: Outcome) -> None:
+        self.run_panel.show_phase("")
+        if not outcome.ok:
+            self.message.show_message(outcome.message, "bad", outcome.detail)
+            return
+        loaded = outcome.value
+        if loaded.refusals:
+            self.message.show_message(" ".join(loaded.refusals), "bad")
+        series = {scan.source for scan, _ in loaded.scans}
+        if len(loaded.scans) > 1 and len(series) < len(loaded.scans) and None not in series:
+            SeriesDialog(loaded.scans, self._add_scans, self).open()
+        else:
+            self._add_scans(loaded.scans)
+
+    def _add_scans(self, scans: Sequence[tuple[Scan, LayerData]]) -> None:
+        from napari.layers import Layer
+
+        for _, data in scans:
+            # The layer's mark brings the scan into the study: `_on_layer_inserted`.
+            self.viewer.add_layer(Layer.create(*data))
+
+    def _on_layers_read(self, outcome: Outcome) -> None:
+        if not outcome.ok:
+            self.message.show_message(outcome.message, "bad", outcome.detail)
+            return
+        scans, refusals = outcome.value
+        if refusals:
+            self.message.show_message(" ".join(refusals), "bad")
+        for scan, layer in scans:
+            if layer in self.viewer.layers:
+                self._adopt(scan, layer)
+        if self._impute_when_loaded:
+            self._impute_after_loading()
+
+    def _impute_after_loading(self) -> None:
+        self._impute_when_loaded = False
+        if self.session.readiness().ok:
+            self.impute()
+
+    def _on_layer_inserted(self, event: Event) -> None:
+        self._offer(event.value)
+
+    def _offer(self, layer: Any) -> None:
+        """Take a layer of one of our readers as a scan, unless it is a model's map."""
+        mark = mark_of(layer)
+        if mark is None or mark.role != "scan" or mark.modality == "label":
+            return
+        is_map = mark.scan.is_synthetic and mark.scan.name.startswith(("uncertainty", "residual"))
+        if not is_map:
+            self._adopt(mark.scan, layer)
+
+    def _adopt(self, scan: Scan, layer: Any) -> None:
+        """Have `scan` in the study and `layer` show it."""
+        if scan.modality and self.session.study.get(scan.modality) not in (None, scan):
+            self.message.show_message(
+                f"{scan.name}: the study has another {scan.modality} already; choose this "
+                "scan's modality, or remove one of the two."
+            )
+            scan = scan.with_modality("")
+        self.scan_layers.adopt(scan, layer)
+        self._try(self.session.add_scan)(scan)
+
+    def _on_layer_removed(self, event: Event) -> None:
+        self.results.forget(event.value)
+        scan_id = self.scan_layers.scan_id_of(event.value)
+        if scan_id is not None:
+            self.scan_layers.forget(scan_id)
+            self.remove_scan(scan_id)
+
+    # ---- dialogs and drops ---------------------------------------------------------
+
+    def _on_open_files(self) -> None:
+        files, _ = QFileDialog.getOpenFileNames(self, "Open scans", "", FILE_FILTER)
+        self.open_paths(files)
+
+    def _on_open_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a DICOM folder")
+        if folder:
+            self.open_paths([folder])
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Load the files and folders that were dropped."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        event.acceptProposedAction()
+        self.open_paths(paths)
+
+    # ---- computing -----------------------------------------------------------------
+
+    def impute(self) -> None:
+        """Compute what is set, the plane on screen first."""
+        self.message.clear()
+        self.results.begin()
+        self._show_plane()
+        self._try(self.session.impute)()
+
+    def _on_live(self, live: bool) -> None:
+        self.results.begin()
+        self._show_plane()
+        self.session.live = live
+
+    def _on_control(self, name: str, value: Any) -> None:
+        if name == TARGETS and self.session.card is not None:
+            missing = [m for m in self.session.card.outputs if m not in self.session.present]
+            # "All that is missing" follows the switches; any other choice stays as it is.
+            value = None if list(value) == missing else value
+        self._try(self.session.set_control)(name, value)
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.run_panel.show_progress(progress)
+        if self.session.state == PREPARING:
+            self.model_panel.show_state(f"{progress.phase}…")
+
+    def _on_slab(self, slab: SlabReady) -> None:
+        if self.session.reference is not None:
+            self.results.write(slab, self.session.reference)
+            self._put_off.start()
+
+    def _on_finished(self, finished: Finished) -> None:
+        reference = self.session.results_reference
+        if reference is not None:
+            self.results.complete(finished, reference)
+            self._put_off.start()
+        self._show_all()
+        if finished.notes:
+            self.message.show_message(" ".join(finished.notes))
+
+    def _on_failed(self, sentence: str, detail: str) -> None:
+        self.message.show_message(sentence, "bad", detail)
+        self._bring_back_results()
+
+    def _on_stopped(self) -> None:
+        self.message.show_message("Cancelled." + self._bring_back_results())
+
+    def _bring_back_results(self) -> str:
+        """Undo half a computation in the layers; says so."""
+        results, reference = self.session.results, self.session.results_reference
+        if not self.results.is_incomplete:
+            return ""
+        if results is None or reference is None:
+            return " The planes computed so far stay on screen but cannot be saved."
+        self.results.complete(results, reference)
+        return " Showing the previous result."
+
+    def _on_time_to_spare(self) -> None:
+        if not self.results.show_waiting():
+            self._put_off.stop()
+
+    # ---- saving --------------------------------------------------------------------
+
+    def _on_save(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Save the results into a folder")
+        if folder:
+            self.save(Path(folder))
+
+    def save(self, folder: Path) -> None:
+        """Write the results and their provenance into `folder`, on a thread."""
+        from napari_medsyn.exploration.saving import save_results
+
+        results, reference = self.session.results, self.session.results_reference
+        if results is None or reference is None:
+            self.message.show_message("There is no result to save yet; press Impute first.", "bad")
+            return
+        self.run_panel.show_phase("Saving…")
+        self._background.start(lambda: save_results(results, reference, folder), self._on_saved)
+
+    def _on_saved(self, outcome: Outcome) -> None:
+        self.run_panel.show_phase("")
+        if outcome.ok:
+            files: list[Path] = outcome.value
+            folder = files[0].parent
+            self.message.show_message(
+                f"Saved {len(files)} files in {folder}", "good", "\n".join(map(str, files))
+            )
+        else:
+            self.message.show_message(outcome.message, "bad", outcome.detail)
+
+    # ---- what the session says -----------------------------------------------------
+
+    def _on_study_changed(self) -> None:
+        self._bring_back_results()
+        self.scan_layers.show_modalities(self.session.study)
+        self._show_plane()
+        self._show_all()
+
+    def _show_all(self) -> None:
+        self._show_controls()
+        self._show_state(self.session.state)
+
+    def _show_model(self) -> None:
+        self.model_panel.show_card(self.session.card)
+        self.control_panel.show_card(self.session.card)
+        self.control_panel.show_options(self.session.options)
+        self.model_panel.show_device(self.session.device)
+        self._show_all()
+
+    def _show_controls(self) -> None:
+        session = self.session
+        readable = session.card.inputs if session.card is not None else ()
+        used = [name for name in readable if session.uses(name)]
+        self.study_panel.show_study(session.study, readable, used)
+        self.control_panel.show_values(session.controls)
+        self.run_panel.show_history(session.can_undo, session.can_redo)
+        self.run_panel.show_live(session.live)
+        self._show_fit()
+
+    def _show_fit(self) -> None:
+        readiness = self.session.readiness()
+        self.run_panel.show_ready(readiness.ok, readiness.reason)
+        if not readiness.ok:
+            degree = "note" if not len(self.session.study) else "bad"
+            self.model_panel.fit.show_text(readiness.reason, degree)
+        elif readiness.warnings:
+            self.model_panel.fit.show_text(" ".join(readiness.warnings), "note")
+        else:
+            controls = self.session.controls
+            reads, gives = ", ".join(controls[PRESENT]), ", ".join(controls[TARGETS])
+            text = f"Fits: reads {reads}" + (f"; imputes {gives}" if gives else "")
+            self.model_panel.fit.show_text(text, "good")
+
+    def _show_state(self, state: str) -> None:
+        running = state in (PREPARING, RUNNING)
+        self.run_panel.show_running(running)
+        text = _STATES[state]
+        results = self.session.results
+        if state == IDLE and results is not None and "device" in results.provenance:
+            text = f"{text} · ran on {str(results.provenance['device']).upper()}"
+        self.model_panel.show_state(text)
+        self.run_panel.show_savable(results is not None)
+
+    def _show_plane(self, *_: object) -> None:
+        """Tell the session which plane is on screen."""
+        reference = self.session.reference
+        plane = displayed_plane(self.viewer, reference) if reference is not None else None
+        if plane is not None:
+            self.session.set_viewport(plane.axis, plane.index)
+
+    # ---- within --------------------------------------------------------------------
+
+    def _try(self, action: Callable[..., None]) -> Callable[..., None]:
+        """`action`, with a refusal shown as a sentence and the panels set back."""
+
+        def attempted(*arguments: Any) -> None:
+            try:
+                action(*arguments)
+            except MedsynError as error:
+                self.message.show_message(str(error), "bad")
+                self._show_all()
+
+        return attempted
+
+
+def _new_session(dispatch: GuiDispatcher) -> Session:
+    from napari_medsyn.exploration.engines.process import ProcessEngine
+
+    return Session(engine=ProcessEngine(), dispatch=dispatch)

@@ -1,0 +1,205 @@
+"""Results as layers: made once, then filled in place, the plane on screen first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsyn.exploration.requests import Finished, SlabReady
+from napari_medsyn.plugin.layers import KEY, SYNTHETIC, Mark, Role, mark_of, placement
+from napari_medsyn.plugin.view import displayed_plane
+from napari_medsyn.scans.display import to_display
+from napari_medsyn.scans.study import Scan
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How results of one role are shown, in normalised intensity (1 is a bright voxel)."""
+
+    title: str
+    colormap: str
+    limits: tuple[float, float]
+
+
+#: Fixed, so that moving a slider shows a change of the voxels and not of the scale.
+LOOKS: Final[Mapping[str, Look]] = {
+    "imputed": Look(f"{SYNTHETIC} imputed {{}}", "gray", (0.0, 1.1)),
+    "uncertainty": Look(f"{SYNTHETIC} uncertainty {{}}", "magma", (0.0, 0.2)),
+    "reconstruction": Look(f"{SYNTHETIC} reconstruction {{}}", "gray", (0.0, 1.1)),
+    "residual": Look(f"{SYNTHETIC} |reconstruction − scan| {{}}", "inferno", (0.0, 0.3)),
+}
+
+
+@dataclass(slots=True)
+class _Result:
+    """One output: its voxels on the patient's grid, and the layer that shows a view of them."""
+
+    voxels: NDArray[np.float32]
+    mark: Mark
+    layer: Image | None = None
+
+
+class ResultLayers:
+    """The results of one session in one viewer.
+
+    Parameters
+    ----------
+    viewer : where the layers are.
+
+    Notes
+    -----
+    Called on the interface's thread only.  A result keeps its layer for as long as the
+    layer stays in the viewer and the patient's grid stays the same; one that the user
+    has removed comes back with the next request, not before.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._results: dict[str, _Result] = {}
+        self._waiting: deque[str] = deque()
+        self._dismissed: set[str] = set()
+        self._incomplete = False
+        self._reference: Scan | None = None
+
+    @property
+    def layers(self) -> dict[str, Image]:
+        """Output name to layer, for those that are in the viewer."""
+        return {
+            name: result.layer for name, result in self._results.items() if result.layer is not None
+        }
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the layers hold planes of a request that has not been completed."""
+        return self._incomplete
+
+    def begin(self) -> None:
+        """A new request is under way: layers that the user removed may come back."""
+        self._dismissed.clear()
+
+    def write(self, slab: SlabReady, reference: Scan) -> None:
+        """Put new planes into the layers; refreshes only what is on screen."""
+        self._settle_on(reference)
+        self._incomplete = True
+        planes = [slice(None)] * 3
+        planes[slab.axis] = slice(slab.start, slab.stop)
+        for name, array in slab.arrays.items():
+            result = self._result(name)
+            result.voxels[tuple(planes)] = array
+            if result.mark.provenance is not None:
+                # Old and new planes together were made by nothing that could be named.
+                self._set_mark(result, None)
+            if result.layer is not None and self._on_screen(result.layer, slab):
+                result.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        self._show(slab.arrays)
+
+    def complete(self, finished: Finished, reference: Scan) -> None:
+        """Put the whole results in, with their provenance; hide results not asked for."""
+        self._settle_on(reference)
+        self._incomplete = False
+        for name, array in finished.arrays.items():
+            result = self._result(name)
+            result.voxels[...] = array
+            self._set_mark(result, finished.provenance)
+            if result.layer is not None:
+                result.layer.refresh()
+        self._show(finished.arrays)
+        for name, layer in self.layers.items():
+            if name not in finished.arrays:
+                layer.visible = False
+
+    def show_waiting(self) -> bool:
+        """Make one of the layers that were put off; whether there are more."""
+        if self._waiting:
+            self._make_layer(self._waiting.popleft())
+        return bool(self._waiting)
+
+    def forget(self, layer: object) -> None:
+        """`layer` has left the viewer."""
+        for name, result in list(self._results.items()):
+            if result.layer is layer:
+                self._dismissed.add(name)
+                del self._results[name]
+
+    def _settle_on(self, reference: Scan) -> None:
+        """Keep the layers where the patient's grid is the same, leave them alone where not."""
+        if self._reference is not None and not self._reference.grid.matches(reference.grid):
+            self._results.clear()
+            self._waiting.clear()
+        self._reference = reference
+
+    def _result(self, name: str) -> _Result:
+        result = self._results.get(name)
+        if result is None:
+            role, _, modality = name.partition("_")
+            assert self._reference is not None
+            # Stored so that the planes napari shows most, axial ones, are contiguous.
+            x, y, z = self._reference.voxels.shape
+            voxels = np.zeros((z, y, x), np.float32).transpose(2, 1, 0)
+            mark = Mark(role, self._reference, modality)  # type: ignore[arg-type]
+            result = self._results[name] = _Result(voxels, mark)
+        return result
+
+    def _show(self, names: Mapping[str, Any]) -> None:
+        """Make layers that are missing: imputed ones now, the hidden ones when there is time."""
+        for name in names:
+            if name in self._dismissed or self._results[name].layer is not None:
+                continue
+            if self._results[name].mark.role == "imputed":
+                self._make_layer(name)
+            elif name not in self._waiting:
+                self._waiting.append(name)
+
+    def _make_layer(self, name: str) -> None:
+        result = self._results.get(name)
+        if result is None or result.layer is not None or name in self._dismissed:
+            return
+        look = LOOKS[result.mark.role]
+        reference = result.mark.scan
+        shown = to_display(replace(reference, voxels=result.voxels, is_synthetic=True))
+        selection = set(self._viewer.layers.selection)
+        result.layer = self._viewer.add_image(
+            shown.array,
+            name=look.title.format(result.mark.modality),
+            colormap=look.colormap,
+            contrast_limits=look.limits,
+            visible=result.mark.role == "imputed" and not self._shows_imputed(),
+            metadata={KEY: result.mark},
+            **placement(reference),
+        )
+        if selection:
+            # The user's layer stays the one that keys and sliders act on.
+            self._viewer.layers.selection = selection
+
+    def _shows_imputed(self) -> bool:
+        return any(
+            layer.visible for layer in self.layers.values() if _role(layer) == "imputed"
+        )
+
+    def _set_mark(self, result: _Result, provenance: Mapping[str, Any] | None) -> None:
+        result.mark = replace(result.mark, provenance=provenance)
+        if result.layer is not None:
+            result.layer.metadata[KEY] = result.mark
+
+    def _on_screen(self, layer: Image, slab: SlabReady) -> bool:
+        if not layer.visible or self._viewer.dims.ndisplay != 2:
+            return False
+        assert self._reference is not None
+        plane = displayed_plane(self._viewer, self._reference)
+        if plane is None or plane.axis != slab.axis:
+            return True
+        return slab.start <= plane.index < slab.stop
+
+
+def _role(layer: Image) -> Role | None:
+    mark = mark_of(layer)
+    return mark.role if mark is not None else None

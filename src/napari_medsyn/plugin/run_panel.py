@@ -1,0 +1,105 @@
+"""Start, follow and stop the computation; go back and forth; save."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_medsyn.exploration.requests import Progress
+from napari_medsyn.plugin.widgets import ElidedLabel, IconButton
+
+
+class RunPanel(QWidget):
+    """The buttons that compute and the bar that tells how far it is."""
+
+    impute_asked = Signal()
+    cancel_asked = Signal()
+    undo_asked = Signal()
+    redo_asked = Signal()
+    save_asked = Signal()
+    live_changed = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._build()
+        self.show_running(False)
+
+    def _build(self) -> None:
+        self.impute = QPushButton("Impute")
+        self.impute.setObjectName("medsyn_primary")
+        self.impute.clicked.connect(self.impute_asked)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop; the results of before are kept")
+        self.cancel.clicked.connect(self.cancel_asked)
+        self.live = QCheckBox("Live")
+        self.live.setToolTip("Compute at once whenever a scan or a control changes")
+        self.live.toggled.connect(self.live_changed)
+        self.undo = IconButton("undo", "Undo the last change of a control")
+        self.undo.clicked.connect(self.undo_asked)
+        self.redo = IconButton("redo", "Redo")
+        self.redo.clicked.connect(self.redo_asked)
+        self.save = QPushButton("Save…")
+        self.save.setToolTip("Write the results as NIfTI with their provenance into a folder")
+        self.save.clicked.connect(self.save_asked)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.phase = ElidedLabel(small=True)
+        first = QHBoxLayout()
+        first.setSpacing(4)
+        first.addWidget(self.impute, stretch=3)
+        first.addWidget(self.cancel, stretch=2)
+        second = QHBoxLayout()
+        second.setSpacing(4)
+        second.addWidget(self.live)
+        second.addStretch(1)
+        second.addWidget(self.undo)
+        second.addWidget(self.redo)
+        second.addWidget(self.save, alignment=Qt.AlignmentFlag.AlignRight)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(first)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.phase)
+        layout.addLayout(second)
+
+    def show_ready(self, ready: bool, reason: str) -> None:
+        """Whether Impute can be pressed; `reason` says why not."""
+        self.impute.setEnabled(ready)
+        self.impute.setToolTip("Compute the missing modalities" if ready else reason)
+
+    def show_running(self, running: bool) -> None:
+        """Whether there is something to cancel."""
+        self.cancel.setEnabled(running)
+        if running:
+            self.bar.setRange(0, 0)
+        else:
+            self.bar.setRange(0, 1)
+            self.bar.setValue(0)
+            self.phase.show_text("")
+
+    def show_progress(self, progress: Progress) -> None:
+        """How far the computation is; without a known length, that it moves."""
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
+        steps = f"  {progress.done} of {progress.total}" if progress.total > 1 else ""
+        self.phase.show_text(f"{progress.phase}{steps}")
+
+    def show_phase(self, text: str) -> None:
+        """One line under the bar."""
+        self.phase.show_text(text)
+
+    def show_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Whether there is something to undo or redo."""
+        self.undo.setEnabled(can_undo)
+        self.redo.setEnabled(can_redo)
+
+    def show_live(self, live: bool) -> None:
+        """Whether changes are computed at once."""
+        with QSignalBlocker(self.live):
+            self.live.setChecked(live)
+
+    def show_savable(self, savable: bool) -> None:
+        """Whether there is a result to save."""
+        self.save.setEnabled(savable)

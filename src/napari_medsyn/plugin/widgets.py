@@ -1,0 +1,187 @@
+"""Small widgets that the panels share."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QFont
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_medsyn.plugin.icons import icon
+
+#: Colours of the three degrees of a message, readable on dark and light themes.
+COLOURS = {"good": "#3fa66b", "note": "#d9a13b", "bad": "#d9584f"}
+
+
+class IconButton(QToolButton):
+    """A flat button with one of our icons, recoloured when the theme changes.
+
+    Parameters
+    ----------
+    name : the icon's name.
+    tip : what the button does; also its name for screen readers.
+    name_off : for a button that is pressed and released: the icon while released.
+    """
+
+    def __init__(self, name: str, tip: str, name_off: str = "") -> None:
+        super().__init__()
+        self._names = (name, name_off or name)
+        self.setCheckable(bool(name_off))
+        self.setToolTip(tip)
+        self.setAccessibleName(tip)
+        self.setAutoRaise(True)
+        self.setIconSize(QSize(16, 16))
+        self.setFixedSize(26, 26)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.toggled.connect(self._show_icon)
+        self._show_icon()
+
+    def _show_icon(self, *_: object) -> None:
+        on, off = self._names
+        lit = self.isChecked() or not self.isCheckable()
+        self.setIcon(icon(on if lit else off, self.palette().buttonText().color().name()))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
+            self._show_icon()
+
+
+class Section(QWidget):
+    """A titled block of the dock.
+
+    Attributes
+    ----------
+    body : the layout that takes the block's content.
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        heading = QLabel(title)
+        font = QFont(heading.font())
+        font.setBold(True)
+        heading.setFont(font)
+        heading.setStyleSheet("font-weight: bold;")
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.HLine)
+        line.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        line.setStyleSheet("color: palette(mid); max-height: 1px;")
+        head = QHBoxLayout()
+        head.addWidget(heading)
+        head.addWidget(line, stretch=1)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(6)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 4, 0, 0)
+        outer.setSpacing(6)
+        outer.addLayout(head)
+        outer.addLayout(self.body)
+
+
+class ElidedLabel(QElidingLabel):
+    """A one-line label that gives way in a narrow dock; its tooltip holds the whole text."""
+
+    def __init__(self, text: str = "", small: bool = False) -> None:
+        super().__init__(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        if small:
+            self.setStyleSheet("color: gray; font-size: 9pt;")
+
+    def show_text(self, text: str) -> None:
+        """Show `text`, shortened where there is no room for it."""
+        self.setText(text)
+        self.setToolTip(text)
+
+
+class FitLine(QWidget):
+    """A coloured dot and a sentence that may take several lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dot = QLabel("\N{BLACK CIRCLE}")
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self._dot, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._text, stretch=1)
+
+    @property
+    def text(self) -> str:
+        """The sentence shown."""
+        return self._text.text()
+
+    def show_text(self, text: str, degree: str) -> None:
+        """Show `text` with the colour of `degree`: "good", "note" or "bad"."""
+        self._dot.setStyleSheet(f"color: {COLOURS[degree]};")
+        self._text.setText(text)
+
+
+class MessageArea(QFrame):
+    """Sentences the user should read, each with a disclosure for what a report needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("medsyn_message")
+        self._sentence = QLabel()
+        self._sentence.setWordWrap(True)
+        self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._dismiss = IconButton("remove", "Dismiss this message")
+        self._dismiss.clicked.connect(self.clear)
+        self._more = QToolButton()
+        self._more.setText("Details")
+        self._more.setCheckable(True)
+        self._more.setAutoRaise(True)
+        self._detail = QPlainTextEdit()
+        self._detail.setReadOnly(True)
+        self._detail.setFixedHeight(120)
+        self._detail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._more.toggled.connect(self._detail.setVisible)
+        head = QHBoxLayout()
+        head.addWidget(self._sentence, stretch=1)
+        head.addWidget(self._dismiss, alignment=Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 4, 4)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(self._more, alignment=Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self._detail)
+        self.clear()
+
+    @property
+    def text(self) -> str:
+        """The sentence shown, "" for none."""
+        return self._sentence.text()
+
+    @property
+    def detail(self) -> str:
+        """What the disclosure holds."""
+        return self._detail.toPlainText()
+
+    def show_message(self, sentence: str, degree: str = "note", detail: str = "") -> None:
+        """Show `sentence` ("good", "note" or "bad"); `detail` stays folded until asked for."""
+        self._sentence.setText(sentence)
+        self._detail.setPlainText(detail)
+        self._more.setChecked(False)
+        self._more.setVisible(bool(detail))
+        self._detail.setVisible(False)
+        self.setStyleSheet(
+            f"#medsyn_message {{ border: 1px solid {COLOURS[degree]}; border-radius: 3px; }}"
+        )
+        self.setVisible(True)
+
+    def clear(self) -> None:
+        """Show nothing and take no room."""
+        self._sentence.clear()
+        self._detail.clear()
+        self.setVisible(False)
