@@ -169,12 +169,12 @@ install_torch() {
     "$python" -c 'import importlib.util as u; raise SystemExit(not u.find_spec("torch"))' && return
     if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
         say "Installing PyTorch for the CPU"
-        "$python" -m pip install -q "torch==$TESTED_TORCH+cpu" >/dev/null 2>&1 && return
-        "$python" -m pip install -q --retries 0 --timeout 15 \
+        "$python" -m pip install -qq "torch==$TESTED_TORCH+cpu" >/dev/null 2>&1 && return
+        "$python" -m pip install -qq --retries 0 --timeout 15 \
             --index-url https://download.pytorch.org/whl/cpu torch >/dev/null 2>&1 && return
         warn "no CPU build of PyTorch could be had; taking the default one, a large download"
     fi
-    "$python" -m pip install -q torch
+    "$python" -m pip install -qq torch
 }
 
 # Make the environment $1 and install the package with the extra $2 into it, editable.
@@ -190,6 +190,6 @@ prepare_environment() {
     "$python" -m venv --clear "$environment"
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     install_torch "$environment/bin/python"
-    "$environment/bin/python" -m pip install -q -e "$ROOT[$extra]"
+    "$environment/bin/python" -m pip install -qq -e "$ROOT[$extra]"
     echo "$stamp" >"$environment/stamp"
 }
