@@ -29,7 +29,7 @@ libxcb-xkb.so.1          libxcb-xkb1
 # the virtual screen.
 SYSTEM_PACKAGES="libgl1-mesa-dri fonts-dejavu-core xvfb xauth"
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+say() { printf '==> %s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
 fail() {
     printf 'error: %s\n' "$*" >&2

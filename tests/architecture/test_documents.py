@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+MEDSYN = Path(sys.executable).with_name("medsyn")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -56,7 +57,7 @@ def test_the_first_lines_say_what_it_is_and_is_not() -> None:
 @pytest.mark.parametrize("command", sorted({" ".join(subcommand(line)) for line in medsyn_lines()}))
 def test_the_command_line_of_the_readme_exists(command: str) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "napari_medsyn.cli", *command.split(), "--help"],
+        [str(MEDSYN), *command.split(), "--help"],
         capture_output=True,
         text=True,
         check=False,
