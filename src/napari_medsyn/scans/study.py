@@ -74,7 +74,7 @@ class Scan:
     @property
     def grid(self) -> Grid:
         """Shape and affine."""
-        return Grid(self.voxels.shape, self.affine)  # type: ignore[arg-type]
+        return Grid(self.voxels.shape, self.affine)
 
     @cached_property
     def content_hash(self) -> str:
