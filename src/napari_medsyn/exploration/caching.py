@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from napari_medsyn.exploration.requests import PreparationOptions
+    from napari_medsyn.exploration.requests import PreparationOptions, Request
     from napari_medsyn.models.family import Family
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.scans.preparation import PreparedStudy
@@ -94,6 +94,15 @@ class Caches:
 def preparation_key(study: Study, card: ModelCard, options: PreparationOptions) -> Hashable:
     """What decides about a prepared study: content, grid, options; no modality switch."""
     return study.content_hash, card.grid, card.intensity, options
+
+
+def prepares_alike(one: Request, other: Request) -> bool:
+    """Whether both requests need the same preparation."""
+    return (
+        one.package == other.package
+        and one.options == other.options
+        and one.study.content_hash == other.study.content_hash
+    )
 
 
 def _family_key(package: Path, card: ModelCard, device: str) -> Hashable:

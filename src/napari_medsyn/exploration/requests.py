@@ -114,11 +114,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The request failed; `message` is for the user, `detail` for a bug report."""
+    """The request failed; `message` is for the user, `detail` for a bug report.
+
+    `cause` tells what has to be mended: the scans or the model ("input"), or something
+    about this computer or program ("engine").
+    """
 
     generation: int
     message: str
     detail: str = ""
+    cause: Literal["input", "engine"] = "engine"
 
 
 @dataclass(frozen=True, slots=True)

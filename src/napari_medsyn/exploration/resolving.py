@@ -80,6 +80,15 @@ def present_modalities(
     )
 
 
+def targets_of(
+    card: ModelCard, present: tuple[str, ...], wished: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """Modalities to impute: those `wished`, or all, that the model does not read."""
+    return tuple(
+        name for name in card.outputs if name not in present and (wished is None or name in wished)
+    )
+
+
 def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> Request | NotReady:
     """The request that `snapshot` amounts to under `card`, or why there is none."""
     if not len(snapshot.study):
@@ -96,9 +105,12 @@ def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> 
     present = present_modalities(snapshot.study, card, snapshot.switched_off)
     if len(present) < card.min_inputs:
         return NotReady(_too_few(snapshot, card, present))
-    targets = _targets(snapshot, card, present)
-    if isinstance(targets, NotReady):
-        return targets
+    strange = [name for name in snapshot.targets or () if name not in card.outputs]
+    if strange:
+        return NotReady(
+            f"{card.name} cannot impute {', '.join(strange)}; it gives {', '.join(card.outputs)}."
+        )
+    targets = targets_of(card, present, snapshot.targets)
     outputs = output_names(card, present, targets, snapshot.kinds)
     if not outputs:
         return NotReady("Nothing is missing: switch a modality off to impute it.")
@@ -142,19 +154,6 @@ def output_names(
         *(f"{kind}_{name}" for name in targets for kind in of_targets),
         *(f"{kind}_{name}" for name in seen for kind in of_present),
     )
-
-
-def _targets(
-    snapshot: Snapshot, card: ModelCard, present: tuple[str, ...]
-) -> tuple[str, ...] | NotReady:
-    if snapshot.targets is None:
-        return tuple(name for name in card.outputs if name not in present)
-    strange = [name for name in snapshot.targets if name not in card.outputs]
-    if strange:
-        return NotReady(
-            f"{card.name} cannot impute {', '.join(strange)}; it gives {', '.join(card.outputs)}."
-        )
-    return tuple(name for name in card.outputs if name in snapshot.targets)
 
 
 def _too_few(snapshot: Snapshot, card: ModelCard, present: tuple[str, ...]) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsyn.errors import Cancelled, MedsynError
-from napari_medsyn.exploration.caching import Caches
+from napari_medsyn.errors import Cancelled, EngineError, MedsynError
+from napari_medsyn.exploration.caching import Caches, prepares_alike
 from napari_medsyn.exploration.planning import Filling
 from napari_medsyn.exploration.requests import (
     Event,
@@ -65,14 +65,15 @@ class Hooks:
 
     Parameters
     ----------
+    newest : the newest request the driver knows of: the present one until it is
+        overtaken, None once it is cancelled.
     emit : takes progress from within a step that cannot yield (preparation).
-    should_stop : whether such a step is to give up.
     viewport : what is on screen by now; None keeps the request's.
     allocate : gives the output arrays.
     """
 
+    newest: Callable[[], Request | None]
     emit: Callable[[Event], None] = lambda _event: None
-    should_stop: Callable[[], bool] = lambda: False
     viewport: Callable[[], Viewport | None] = lambda: None
     allocate: Allocate = allocate_arrays
 
@@ -83,13 +84,14 @@ def answer(request: Request, caches: Caches, hooks: Hooks) -> Iterator[Event]:
     try:
         for event in run(request, caches, hooks):
             yield event
-            if not isinstance(event, Finished) and hooks.should_stop():
+            if not isinstance(event, Finished) and hooks.newest() is not request:
                 yield Stopped(generation)
                 return
     except Cancelled:
         yield Stopped(generation)
     except MedsynError as error:
-        yield Failed(generation, str(error), traceback.format_exc())
+        cause: Literal["input", "engine"] = "engine" if isinstance(error, EngineError) else "input"
+        yield Failed(generation, str(error), traceback.format_exc(), cause)
     except Exception as error:  # noqa: BLE001 - the engine's fence: a defect of a model or ours
         sentence = (
             f"The model failed ({type(error).__name__}: {error}). Your scans and results are "
@@ -109,7 +111,7 @@ def run(
     """
     from napari_medsyn.exploration.rendering import Renderer
 
-    hooks = hooks or Hooks()
+    hooks = hooks or Hooks(newest=lambda: request)
     card = read_card(request.package)
     yield from _announce(request, card, caches)
     prepared = _prepare(request, card, caches, hooks)
@@ -243,8 +245,13 @@ def _prepare(request: Request, card: ModelCard, caches: Caches, hooks: Hooks) ->
     def tell(done: int, total: int, phase: str) -> None:
         hooks.emit(Progress(request.generation, done, total, phase, "preparing"))
 
+    def is_futile() -> bool:
+        # A newer request that needs the same preparation is no reason to begin it again.
+        newest = hooks.newest()
+        return newest is None or not prepares_alike(newest, request)
+
     return caches.prepared(
-        request.study, card, request.options, progress=tell, should_stop=hooks.should_stop
+        request.study, card, request.options, progress=tell, should_stop=is_futile
     )
 
 

@@ -52,6 +52,7 @@ from napari_medsyn.exploration.resolving import (
     readiness,
     request_or_refuse,
     resolve,
+    targets_of,
     usable_scans,
 )
 from napari_medsyn.registry.card import ModelCard
@@ -110,6 +111,7 @@ class Session:
         self._asked: Request | None = None
         self._results: Finished | None = None
         self._answered: Request | None = None
+        self._failure: Failed | None = None
         self._is_closed = False
 
     # ---- what there is -------------------------------------------------------------
@@ -159,9 +161,7 @@ class Session:
         """Modalities to impute."""
         if self.card is None:
             return ()
-        if self._now.targets is not None:
-            return self._now.targets
-        return tuple(name for name in self.card.outputs if name not in self.present)
+        return targets_of(self.card, self.present, self._now.targets)
 
     def uses(self, modality: str) -> bool:
         """Whether the switch beside `modality` is on."""
@@ -203,6 +203,11 @@ class Session:
         return self._answered.study.reference if self._answered is not None else None
 
     @property
+    def failure(self) -> Failed | None:
+        """Why the last request failed; None if it did not."""
+        return self._failure
+
+    @property
     def live(self) -> bool:
         """Whether each change is computed at once."""
         return self._live
@@ -215,6 +220,15 @@ class Session:
     def readiness(self) -> Readiness:
         """Whether Impute can be pressed, why not, and what the user should know."""
         return readiness(self._now, self.card)
+
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what `impute` would compute.
+
+        Raises
+        ------
+        UnusableStudy : nothing; the reason is that of `readiness`.
+        """
+        return request_or_refuse(resolve(self._now, self.card)).outputs
 
     # ---- scans and model -----------------------------------------------------------
 
@@ -381,7 +395,7 @@ class Session:
 
         if self._results is None or self._answered is None:
             raise UnusableStudy("there is no result to save yet; press Impute first")
-        return save_results(self._results, self._answered.study, folder)
+        return save_results(self._results, self._answered.study.reference, folder)
 
     def close(self) -> None:
         """Stop and give the engine's resources back; no signal is emitted afterwards."""
@@ -438,6 +452,7 @@ class Session:
     def _submit(self, request: Request) -> None:
         self._generation = request.generation
         self._asked = request
+        self._failure = None
         self._set_state(PREPARING)
         self._engine.submit(request, self._receive)
 
@@ -468,6 +483,7 @@ class Session:
                 self._set_state(IDLE)
                 self.finished.emit(event)
             case Failed():
+                self._failure = event
                 self._set_state(FAILED)
                 self.failed.emit(event.message, event.detail)
             case Stopped():

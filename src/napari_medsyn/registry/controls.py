@@ -6,6 +6,8 @@ has not seen in training.  From these the whole control panel is built.
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -73,6 +75,7 @@ class _Number(ControlBase):
             raise self._refuse(number, f"is outside {self.minimum:g} to {self.maximum:g}")
 
     def warning(self, value: Any) -> str:
+        """A sentence with the nearest supported value, or nothing."""
         if self.support is None or self.support[0] <= value <= self.support[1]:
             return ""
         low, high = self.support
@@ -90,7 +93,8 @@ class Continuous(_Number):
     kind: Literal["continuous"]
 
     def check(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        """`value` as a float within the range."""
+        if not _is_number(value):
             raise self._refuse(value, "is not a number")
         self._in_range(float(value))
         return float(value)
@@ -106,6 +110,7 @@ class Integer(_Number):
     step: int = Field(default=1, gt=0)
 
     def check(self, value: Any) -> int:
+        """`value` as an int within the range."""
         return _whole(self, value, self.minimum, self.maximum)
 
 
@@ -116,6 +121,7 @@ class Boolean(ControlBase):
     default: bool = False
 
     def check(self, value: Any) -> bool:
+        """`value` if it is true or false; 0 and 1 are not."""
         if not isinstance(value, bool):
             raise self._refuse(value, "is not true or false")
         return value
@@ -143,6 +149,7 @@ class Categorical(ControlBase):
         return self
 
     def check(self, value: Any) -> str | int:
+        """`value` if it is that of a category."""
         for category in self.categories:
             # 1 == True in Python, but not for a user.
             if category.value == value and type(category.value) is type(value):
@@ -170,6 +177,7 @@ class ModalitySet(ControlBase):
         return self
 
     def check(self, value: Any) -> tuple[str, ...]:
+        """The modalities of `value` in the order of `choices`."""
         if isinstance(value, str) or not isinstance(value, tuple | list | set | frozenset):
             raise self._refuse(value, "is not a set of modalities")
         strange = [name for name in value if name not in self.choices]
@@ -187,6 +195,7 @@ class Seed(ControlBase):
     default: int = Field(default=0, ge=0, lt=2**32)
 
     def check(self, value: Any) -> int:
+        """`value` as an int within the range."""
         return _whole(self, value, 0, 2**32 - 1)
 
 
@@ -231,11 +240,12 @@ Control = Annotated[
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # `Real` takes numpy's numbers, too; to Python, but to nobody else, True is one.
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _whole(control: ControlBase, value: Any, minimum: int, maximum: int) -> int:
-    if not _is_number(value) or value != int(value):
+    if not _is_number(value) or not math.isfinite(value) or value != int(value):
         raise control._refuse(value, "is not a whole number")
     if not minimum <= value <= maximum:
         raise control._refuse(int(value), f"is outside {minimum} to {maximum}")

@@ -79,10 +79,12 @@ class InProcessEngine:
             raise
 
     def _compute(self, request: Request, on_event: OnEvent) -> None:
-        hooks = Hooks(
-            emit=on_event,
-            should_stop=lambda: self._stop,
-            viewport=lambda: self._viewport,
-        )
+        def newest() -> Request | None:
+            waiting = self._waiting
+            if waiting is not None:
+                return waiting[0]
+            return None if self._stop else request
+
+        hooks = Hooks(newest=newest, emit=on_event, viewport=lambda: self._viewport)
         for event in answer(request, self._caches, hooks):
             on_event(event)
