@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableFile
 from napari_medsyn.scans.checks import checked_scan
 from napari_medsyn.scans.dicom_frames import Frame, Header, read_header
 from napari_medsyn.scans.dicom_pixels import read_planes
 from napari_medsyn.scans.geometry import LPS_TO_RAS, Affine
+from napari_medsyn.scans.modality import guess_modality
 from napari_medsyn.scans.study import Scan
 
 #: Slices this close lie at one position, mm.
@@ -90,8 +93,6 @@ def _left_out(refusals: Sequence[UnusableFile]) -> str:
 
 
 def _with_note(scan: Scan, note: str) -> Scan:
-    from dataclasses import replace
-
     return replace(scan, facts={**scan.facts, "notes": (*scan.facts["notes"], note)})
 
 
@@ -101,12 +102,12 @@ def _with_note(scan: Scan, note: str) -> Scan:
 def _read_series(members: Sequence[Header], source: Path) -> list[Scan]:
     """The volumes of one series: most have one; echoes and image types make several."""
     head = members[0]
+    where = head.path if len(members) == 1 else source
     try:
         _check_series(members)
         volumes = _volumes([frame for header in members for frame in header.frames])
-        return [_scan(head, frames, source, f"{head.title}{label}") for label, frames in volumes]
+        return [_scan(head, frames, where, f"{head.title}{label}") for label, frames in volumes]
     except _Refused as refusal:
-        where = head.path if len(members) == 1 else source
         raise UnusableFile(where, f"series {head.title!r}: {refusal}") from refusal
 
 
@@ -118,7 +119,8 @@ def _check_series(members: Sequence[Header]) -> None:
     head = members[0]
     if "MOSAIC" in head.image_type:
         raise _Refused("a Siemens mosaic of many slices in one picture; convert it with dcm2niix")
-    if "LOCALIZER" in head.image_type or _SCOUT.search(head.title):
+    named_so = _SCOUT.search(head.title) and not guess_modality(head.title)
+    if "LOCALIZER" in head.image_type or named_so:
         raise _Refused("a localiser, made for planning and not a volume")
     frames = [frame for header in members for frame in header.frames]
     first = frames[0]
@@ -160,7 +162,7 @@ def _label(kind: tuple[object, ...], kinds: Sequence[tuple[object, ...]]) -> str
         common = set.intersection(*(set(other[0]) for other in kinds))  # type: ignore[call-overload]
         own = [part for part in image_type if part not in common]  # type: ignore[attr-defined]
         parts.append(" ".join(own).lower() or "plain")
-    if len({other[1] for other in kinds}) > 1 and echo is not None:
+    if len({other[1] for other in kinds}) > 1 and echo:
         parts.append(f"echo {echo:g} ms")
     if len({other[2] for other in kinds}) > 1 and inversion is not None:
         parts.append(f"inversion {inversion:g} ms")
@@ -197,10 +199,8 @@ def _four_dimensional(frames: Sequence[Frame], count: int) -> str:
 
 def _scan(head: Header, frames: list[Frame], source: Path, name: str) -> Scan:
     step, notes = _step(frames)
-    stored = len({(frame.path, frame.index) for frame in frames})
     first = frames[0]
     facts = dict(head.facts)
-    facts["slices"] = stored
     echo = first.kind[1]
     if echo is not None:
         facts["tags"] = {**facts["tags"], "EchoTime": echo}
@@ -221,7 +221,7 @@ def _scan(head: Header, frames: list[Frame], source: Path, name: str) -> Scan:
     )
 
 
-def _step(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _step(frames: Sequence[Frame]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """(3,) way from slice to slice, LPS+ mm, and notes; refuses uneven stacks."""
     first = frames[0]
     if len(frames) == 1:

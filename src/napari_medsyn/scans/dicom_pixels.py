@@ -55,10 +55,22 @@ def _stored(frame: Frame, frames: Sequence[Frame]) -> NDArray[Any]:
             pixels = _by_gdcm(path, dataset, [f for f in frames if f.path == path])
         else:
             pixels = dataset.pixel_array
-        pixels = pixels.reshape((-1, *frame.shape))
+        pixels = _without_overlay(dataset, pixels).reshape((-1, *frame.shape))
         if len(pixels) != int(dataset.get("NumberOfFrames") or 1):
             raise UnusableFile(path, "it holds fewer frames than its header says")
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _without_overlay(dataset: Dataset, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Pixels without the overlay that old files keep in the bits above BitsStored."""
+    has_overlay = any(
+        element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x0102 and element.value
+        for element in dataset.group_dataset(0x6000)
+    )
+    if not has_overlay or pixels.dtype.kind != "u":
+        return pixels
+    image_bits = pixels.dtype.type((1 << int(dataset.BitsStored)) - 1)
+    return np.asarray(np.bitwise_and(pixels, image_bits))
 
 
 def _check_pixels(path: Path, dataset: Dataset) -> None:

@@ -106,7 +106,7 @@ class DisplayOrder:
 
     def world_to_display(self, points: ArrayLike) -> NDArray[np.float64]:
         """(..., 3) RAS+ mm to (..., 3) display indices; fractions, maybe outside the array."""
-        inverse = np.linalg.inv(self.grid.affine)
+        inverse: Affine = np.asarray(np.linalg.inv(self.grid.affine), dtype=np.float64)
         return self.index_to_display(to_world(inverse, points))
 
     def display_to_world(self, points: ArrayLike) -> NDArray[np.float64]:

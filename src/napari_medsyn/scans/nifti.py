@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
+from io import IOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -125,7 +127,9 @@ def _parse(path: Path, stream: gzip.GzipFile | BinaryIO) -> Nifti1Image:
     else:
         raise UnusableFile(path, "no NIfTI file: the mark of the format is missing")
     with LoggingOutputSuppressor():
-        return kind.from_stream(stream)  # type: ignore[arg-type]
+        # Not mapped: the scan must outlive its file, which may be overwritten or unplugged.
+        files = kind.make_file_map({"image": cast("IOBase", stream)})
+        return cast("Nifti1Image", kind.from_file_map(files, mmap=False))
 
 
 def _check_size(path: Path, header: Nifti1Header, *, packed: bool) -> None:
@@ -142,10 +146,9 @@ def _check_size(path: Path, header: Nifti1Header, *, packed: bool) -> None:
 def _voxels(image: Nifti1Image) -> NDArray[Any]:
     proxy = cast("ArrayProxy", image.dataobj)
     stored = np.asarray(proxy.get_unscaled())
-    slope, intercept = image.header.get_slope_inter()
-    if stored.dtype.names or stored.dtype.kind == "c":
-        return stored
-    if slope is None or (slope, intercept) == (1.0, 0.0):
+    # nibabel takes the scaling out of the header when it opens a file: only the proxy knows.
+    slope, intercept = proxy.slope, proxy.inter
+    if stored.dtype.kind not in "iuf" or (slope, intercept) == (1.0, 0.0):
         return stored
     # In double precision, so that the rounding to float32 is the only one.
     scaled = stored * np.float64(slope) + np.float64(intercept)
@@ -226,7 +229,7 @@ def _bids_tags(sidecar: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
 
 
 def _text(field: Any) -> str:
