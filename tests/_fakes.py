@@ -10,16 +10,18 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from napari_medsyn.errors import Cancelled
 from napari_medsyn.models.family import Region, Rendered
 from napari_medsyn.registry.card import ModelCard
-from napari_medsyn.scans.study import Scan
+from napari_medsyn.scans.geometry import Grid
+from napari_medsyn.scans.study import Scan, Study
 
 #: What `Session`, engines and `run` are given instead of the real table.
 FAMILIES = {"fake": "tests._fakes:load"}
@@ -184,3 +186,45 @@ def make_scan(modality: str, shape: tuple[int, int, int] = SHAPE, **fields: Any)
     affine = np.eye(4)
     affine[:3, 3] = ORIGIN
     return Scan(**{"voxels": voxels, "affine": affine, "modality": modality, **fields})
+
+
+class FakePrepared:
+    """A study whose scans lie on the fake model's grid already: the way back is the identity.
+
+    Slices follow each other along the reference grid's last axis, one for each plane.
+    """
+
+    def __init__(self, study: Study, target: Grid) -> None:
+        self.grid = target
+        self.reference = study.reference.grid
+        self.to_model = np.eye(4)
+        self.volumes = {scan.modality: scan.voxels.astype(np.float32) / 100 for scan in study}
+        self.reference_volumes = self.volumes
+        self.mask = self.reference_mask = study.reference.voxels > 0
+        self.steps = ({"step": "nothing"},)
+        self.notes = ("A fake preparation.",)
+        self.content_hash = study.content_hash
+
+    def to_reference(
+        self, volume: Any, *, axis: int | None = None, start: int = 0, stop: int | None = None
+    ) -> Any:
+        planes = (slice(None),) * (axis or 0) + (slice(start, stop),)
+        return np.where(self.reference_mask, volume, 0)[planes].astype(np.float32)
+
+    def model_slices(self, axis: int, start: int, stop: int) -> range:
+        return range(start, stop) if axis == 2 else range(self.grid.shape[2])
+
+
+def prepare(
+    study: Study,
+    target: Grid,
+    options: Any,
+    progress: Callable[[int, int, str], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> FakePrepared:
+    """Stands in for `scans.preparation.prepare`; tells one step and listens once."""
+    if progress is not None:
+        progress(1, 1, "Preparing")
+    if should_stop is not None and should_stop():
+        raise Cancelled("stopped while preparing")
+    return FakePrepared(study, target)

@@ -168,9 +168,14 @@ def impute(
 
 def _impute_into(session: Session, out: Path, sources: list[Path], overwrite: bool) -> None:
     """Compute what `session` is set to, and write it into `out`."""
-    from napari_medsyn.exploration.saving import check_targets, output_folder, save_results
+    from napari_medsyn.exploration.saving import (
+        Existing,
+        check_targets,
+        output_folder,
+        save_results,
+    )
 
-    existing = "replace" if overwrite else "refuse"
+    existing: Existing = "replace" if overwrite else "refuse"
     outputs = session.outputs()
     with output_folder(out):
         check_targets(outputs, out, existing, sources)

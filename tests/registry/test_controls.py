@@ -81,7 +81,7 @@ def test_a_value_comes_back_in_the_controls_own_type(made, given, kept):
     ],
 )
 def test_a_wrong_value_is_refused_with_the_rule(made, given, sentence):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         made.check(given)
     assert sentence in str(caught.value)
 

@@ -140,7 +140,12 @@ def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
         if card is not None and scan.modality not in card.modalities
     ]
     said = warnings(card, resolved.controls) if card is not None else ()
-    return Readiness(True, "", (*said, *unused))
+    given = [
+        f"{name} is loaded and switched on, so it is not imputed."
+        for name in snapshot.targets or ()
+        if name in resolved.controls[PRESENT]
+    ]
+    return Readiness(True, "", (*said, *unused, *given))
 
 
 def output_names(

@@ -187,7 +187,10 @@ class Canvas:
         return {name: output[planes] for name, output in self.outputs.items()}
 
     def _resampled(self, volume: Volume, start: int, stop: int) -> Volume:
-        return self._prepared.to_reference(volume, axis=self._axis, start=start, stop=stop)
+        planes: Volume = self._prepared.to_reference(
+            volume, axis=self._axis, start=start, stop=stop
+        )
+        return planes
 
     def _residual(self, mean: Volume, modality: str, planes: tuple[slice, ...]) -> Volume:
         scan = self._prepared.reference_volumes[modality][planes]

@@ -179,7 +179,7 @@ class Session:
 
     @property
     def device(self) -> str:
-        """ "auto", "cpu" or "cuda"."""
+        """Where to compute: "auto", "cpu" or "cuda"."""
         return self._now.device
 
     @property
@@ -189,7 +189,7 @@ class Session:
 
     @property
     def state(self) -> str:
-        """ "idle", "preparing", "running" or "failed"."""
+        """What is going on: "idle", "preparing", "running" or "failed"."""
         return self._state
 
     @property

@@ -36,7 +36,8 @@ class Child:
     """
 
     def __init__(self, families: Mapping[str, str] | None = None) -> None:
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        # Open for as long as the child lives: a pipe that nobody reads would fill and block it.
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         key = secrets.token_bytes(32)
         with Listener(authkey=key) as listener:
             # -P: a file called torch.py in the current folder is not to be imported.

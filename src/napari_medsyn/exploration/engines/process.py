@@ -306,10 +306,13 @@ class _Driver:
 
 def _listen(child: Child, queue: SimpleQueue[Callable[[_Driver], None] | None]) -> None:
     """Pass on what `child` says, until its end."""
+
+    def heard(message: Any) -> Callable[[_Driver], None]:
+        return lambda driver: driver.hear(child, message)
+
     with suppress(EOFError, OSError):
         while True:
-            message = child.connection.recv()
-            queue.put(lambda driver, message=message: driver.hear(child, message))
+            queue.put(heard(child.connection.recv()))
     queue.put(lambda driver: driver.lost(child))
 
 
