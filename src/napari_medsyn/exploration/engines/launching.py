@@ -65,12 +65,16 @@ class Child:
         """End the child at once, whatever it does."""
         self._process.kill()
         self._process.wait()
-        # The parent's reader thread may still be waiting on it: the end of the child wakes it.
-        with suppress(OSError):
+        self._log.close()
+        # Closing flushes, and nobody reads it any more.
+        with suppress(BrokenPipeError):
             self._stdin.close()
 
     def obituary(self) -> tuple[str, str]:
-        """Why it ended, as a phrase for the user, and the last lines it printed."""
+        """Why it ended, as a phrase for the user, and what it printed last.
+
+        Waits for its end; to be asked before `end`.
+        """
         code = self._process.wait()
         if code == -9:
             why = "it was killed, perhaps because memory ran out"
@@ -117,10 +121,10 @@ class Child:
         # `accept` has no limit of its own: call it ourselves, so that the thread ends.
         with suppress(OSError, EOFError):
             Client(listener.address, authkey=key).close()
+        self._process.kill()
+        why, printed = self.obituary()
         self.end()
-        raise EngineError(
-            f"The engine could not be started ({self.obituary()[0]}). {self._printed()}".strip()
-        )
+        raise EngineError(f"The engine could not be started ({why}). {printed}".strip())
 
     def _printed(self) -> str:
         """The last lines of what the child printed."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -135,9 +136,9 @@ class _Driver:
     _numbers: int = 0
     #: Content hashes of the scans that the child holds.
     _held: set[str] = field(default_factory=set)
-    #: Scans' buffers until the child has copied them, messages it has not read.
-    _lent: list[SharedBuffer] = field(default_factory=list)
-    _unread: int = 0
+    #: For each message that the child has not read, the buffer it names, which must live
+    #: until the child has it open; None for a message without one.
+    _unread: deque[SharedBuffer | None] = field(default_factory=deque)
     #: Job that the child was told to drop, and when patience ends.
     _ending: int | None = None
     _deadline: float = 0.0
@@ -182,7 +183,7 @@ class _Driver:
 
     def look_at(self, viewport: Viewport) -> None:
         work = self._work
-        if work is not None and work.outputs is not None and self._unread < MAX_UNREAD:
+        if work is not None and work.outputs is not None and len(self._unread) < MAX_UNREAD:
             self._send(LookAt(work.number, viewport))
 
     def cancel(self) -> None:
@@ -198,9 +199,7 @@ class _Driver:
         if child is not self.child:
             return
         if isinstance(message, Taken):
-            self._unread -= 1
-            if self._unread == 0:
-                self._lent.clear()
+            self._unread.popleft()
             self._send_work()
             return
         if message.number == self._ending and _ends(message):
@@ -246,12 +245,12 @@ class _Driver:
     def _send_work(self) -> None:
         """Send the newest request, unless it is sent or the child has enough to read."""
         work = self._work
-        if work is None or work.outputs is not None or self._unread >= MAX_UNREAD:
+        if work is None or work.outputs is not None or len(self._unread) >= MAX_UNREAD:
             return
         try:
             self._start_child(work)
             missing = [s for s in work.request.study if s.content_hash not in self._held]
-            messages = [self._lend(scan) for scan in missing]
+            lent = [_lend(scan) for scan in missing]
             shape = work.request.study.reference.grid.shape
             work.outputs = SharedBuffer.create(output_bytes(work.request.outputs, shape))
         except EngineError as error:
@@ -261,21 +260,13 @@ class _Driver:
         # The child keeps the voxels of the newest job only.
         self._held = set(hashes)
         job = Job(work.number, without_voxels(work.request), hashes, work.outputs.path)
-        for message in (*messages, job):
-            self._send(message)
+        for message, buffer in (*lent, (job, work.outputs)):
+            self._send(message, buffer)
 
-    def _lend(self, scan: Scan) -> Voxels:
-        """Put a scan's voxels where the child can copy them from."""
-        voxels = scan.voxels
-        buffer = SharedBuffer.create(voxels.nbytes)
-        np.copyto(buffer.array(voxels.shape, voxels.dtype), voxels)
-        self._lent.append(buffer)
-        return Voxels(scan.content_hash, buffer.path, voxels.shape, voxels.dtype.str)
-
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Any, buffer: SharedBuffer | None = None) -> None:
         # If it is gone, its reader says so, and `lost` does what is to be done.
         if self.child is not None and self.child.send(message):
-            self._unread += 1
+            self._unread.append(buffer)
 
     def _start_child(self, work: _Work) -> None:
         if self.child is not None:
@@ -297,11 +288,18 @@ class _Driver:
     def _end_child(self) -> None:
         child, self.child = self.child, None
         self._held.clear()
-        self._lent.clear()
-        self._unread = 0
+        self._unread.clear()
         self._ending = None
         if child is not None:
             child.end()
+
+
+def _lend(scan: Scan) -> tuple[Voxels, SharedBuffer]:
+    """Put a scan's voxels where the child can copy them from."""
+    voxels = scan.voxels
+    buffer = SharedBuffer.create(voxels.nbytes)
+    np.copyto(buffer.array(voxels.shape, voxels.dtype), voxels)
+    return Voxels(scan.content_hash, buffer.path, voxels.shape, voxels.dtype.str), buffer
 
 
 def _listen(child: Child, queue: SimpleQueue[Callable[[_Driver], None] | None]) -> None:
@@ -310,9 +308,9 @@ def _listen(child: Child, queue: SimpleQueue[Callable[[_Driver], None] | None]) 
     def heard(message: Any) -> Callable[[_Driver], None]:
         return lambda driver: driver.hear(child, message)
 
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError), child.connection as connection:
         while True:
-            queue.put(heard(child.connection.recv()))
+            queue.put(heard(connection.recv()))
     queue.put(lambda driver: driver.lost(child))
 
 

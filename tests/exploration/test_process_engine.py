@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+import pytest
+
+from napari_medsyn.errors import EngineError
+from napari_medsyn.exploration.engines import shared_arrays
+from napari_medsyn.exploration.engines.process import ProcessEngine
+from napari_medsyn.exploration.requests import (
+    Failed,
+    Finished,
+    Progress,
+    Request,
+    SlabReady,
+    Stopped,
+    Viewport,
+)
+from napari_medsyn.scans.study import Study
+from tests._fakes import FAMILIES, SHAPE, answer_of, make_scan
+
+ROOT = Path(__file__).parents[2]
+
+#: Long for a busy computer; nothing here waits on it unless a test fails.
+LIMIT_S = 60.0
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses signals")
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine whose child finds `tests` and prepares by the identity."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import sys, types\n"
+        "def prepare(*args, **kwargs):\n"
+        "    from tests._fakes import prepare\n"
+        "    return prepare(*args, **kwargs)\n"
+        "module = types.ModuleType('napari_medsyn.scans.preparation')\n"
+        "module.prepare = prepare\n"
+        "sys.modules[module.__name__] = module\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(ROOT)]))
+    made = ProcessEngine(FAMILIES)
+    yield made
+    made.close()
+
+
+class Ear:
+    """Takes events on the engine's thread, gives them to the test's."""
+
+    def __init__(self):
+        self._events = SimpleQueue()
+        self.heard = []
+
+    def __call__(self, event):
+        self._events.put(event)
+
+    def until(self, *kinds):
+        """Wait for an event of one of `kinds`."""
+        while True:
+            event = self._events.get(timeout=LIMIT_S)
+            self.heard.append(event)
+            if isinstance(event, kinds):
+                return event
+
+    def ending(self):
+        return self.until(Finished, Failed, Stopped)
+
+    def silent_for(self, seconds):
+        """Whether nothing more comes."""
+        try:
+            self.heard.append(self._events.get(timeout=seconds))
+        except Empty:
+            return True
+        return False
+
+
+@pytest.fixture
+def ask(study, package):
+    def make(generation=1, mood="good", scans=study, **changes) -> Request:
+        controls = {
+            "present": scans.modalities,
+            "targets": ("T1", "FLAIR"),
+            "temperature": 0.5,
+            "samples": 8,
+            "seed": 3,
+            "mood": mood,
+        }
+        outputs = ("imputed_FLAIR", "uncertainty_FLAIR", "residual_T1")
+        request = Request(
+            generation, scans, package, controls, outputs, Viewport(2, 6), device="cpu"
+        )
+        return replace(request, **changes)
+
+    return make
+
+
+def compute(engine, request):
+    ear = Ear()
+    engine.submit(request, ear)
+    ear.ending()
+    return ear.heard
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition):
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit, "waited too long"
+        time.sleep(0.01)
+
+
+def shared_files():
+    return {path.name for path in shared_arrays._MEMORY_FOLDER.glob("medsyn-*")}
+
+
+def test_the_child_gives_what_the_engine_in_this_process_gives(
+    engine, ask, fake_preparation, package
+):
+    from napari_medsyn.exploration.engines.in_process import InProcessEngine
+
+    here, there = [], compute(engine, ask())
+    InProcessEngine(FAMILIES).submit(ask(), here.append)
+    assert isinstance(there[-1], Finished), there[-1]
+    assert tuple(there[-1].arrays) == tuple(here[-1].arrays)
+    for name, array in here[-1].arrays.items():
+        np.testing.assert_array_equal(there[-1].arrays[name], array)
+    same = {key: value for key, value in here[-1].provenance.items() if key != "created"}
+    assert {k: v for k, v in there[-1].provenance.items() if k != "created"} == same
+    slabs = [[e for e in events if isinstance(e, SlabReady)] for events in (here, there)]
+    assert [(s.start, s.stop) for s in slabs[0]] == [(s.start, s.stop) for s in slabs[1]]
+    for one, other in zip(*slabs, strict=True):
+        np.testing.assert_array_equal(one.arrays["imputed_FLAIR"], other.arrays["imputed_FLAIR"])
+
+
+def test_the_first_event_says_that_the_engine_starts(engine, ask):
+    first, *_ = compute(engine, ask())
+    assert isinstance(first, Progress)
+    assert (first.phase, first.stage) == ("Starting the engine", "preparing")
+
+
+def test_this_process_imports_no_torch_and_the_child_no_qt(ask, package, tmp_path):
+    """The child of a real engine is asked what it has imported."""
+    code = (
+        "import sys, threading\n"
+        "import napari_medsyn.exploration.engines.process as p, napari_medsyn.exploration.session\n"
+        "heavy = ['torch', 'SimpleITK', 'nibabel', 'scipy', 'qtpy', 'napari']\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+        "import napari_medsyn.exploration.engines.child\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
+def test_one_child_serves_many_requests_and_takes_each_scan_once(engine, ask, monkeypatch):
+    lent = []
+    create = shared_arrays.SharedBuffer.create.__func__
+
+    def counted(cls, size):
+        lent.append(size)
+        return create(cls, size)
+
+    monkeypatch.setattr(shared_arrays.SharedBuffer, "create", classmethod(counted))
+    first = compute(engine, ask())[-1]
+    pid = engine.child_pid
+    second = compute(engine, ask(2, controls={**ask().controls, "temperature": 0.0}))[-1]
+    assert engine.child_pid == pid
+    np.testing.assert_allclose(first.arrays["imputed_FLAIR"][3, 3, 6], answer_of("FLAIR", 6))
+    np.testing.assert_allclose(second.arrays["imputed_FLAIR"][3, 3, 6], answer_of("FLAIR", 6, 0))
+    # Two scans once, and the outputs of two requests.
+    voxels = 4 * int(np.prod(SHAPE))
+    assert lent == [voxels, voxels, 3 * voxels, 3 * voxels]
+
+
+def test_an_earlier_result_is_not_written_over(engine, ask):
+    first = compute(engine, ask())[-1].arrays["imputed_FLAIR"]
+    kept = first.copy()
+    compute(engine, ask(2, controls={**ask().controls, "temperature": 0.0}))
+    np.testing.assert_array_equal(first, kept)
+    assert not first.flags.writeable
+
+
+def test_a_study_that_comes_back_is_sent_again(engine, ask):
+    compute(engine, ask())
+    compute(engine, ask(2, scans=Study((make_scan("T1"),))))
+    assert isinstance(compute(engine, ask(3))[-1], Finished)
+
+
+def test_scans_of_other_types_and_memory_orders_arrive_as_they_are(engine, ask):
+    voxels = np.asfortranarray(make_scan("T1").voxels.astype(">i2"))
+    scan = make_scan("T1", voxels=voxels)
+    whole = compute(engine, ask(scans=Study((scan,))))[-1]
+    assert isinstance(whole, Finished), whole
+    inside = voxels > 0
+    expected = np.abs(answer_of("T1", 6) - voxels[..., 6] / 100)[inside[..., 6]]
+    found = whole.arrays["residual_T1"][..., 6][inside[..., 6]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_newest_request_wins(engine, ask):
+    ears = [Ear() for _ in range(30)]
+    for generation, ear in enumerate(ears):
+        engine.submit(ask(generation, mood="slow"), ear)
+    assert isinstance(ears[-1].ending(), Finished)
+    for generation, ear in enumerate(ears[:-1]):
+        assert ear.ending() == Stopped(generation)
+        assert ear.silent_for(0)
+
+
+def test_cancelling_stops_soon_and_the_child_lives_on(engine, ask):
+    ear = Ear()
+    engine.submit(ask(mood="slow"), ear)
+    ear.until(SlabReady)
+    pid = engine.child_pid
+    engine.cancel()
+    assert ear.ending() == Stopped(1)
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    assert engine.child_pid == pid
+    assert ear.silent_for(0)
+
+
+def test_a_child_that_does_not_listen_is_killed(engine, ask, monkeypatch):
+    ear = Ear()
+    engine.submit(ask(mood="hang"), ear)
+    wait_until(lambda: any(isinstance(e, Progress) and e.stage == "running" for e in drain(ear)))
+    pid = engine.child_pid
+    engine.cancel()
+    assert ear.ending() == Stopped(1)
+    wait_until(lambda: not is_alive(pid))
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+
+
+def drain(ear):
+    ear.silent_for(0)
+    return ear.heard
+
+
+def test_a_request_after_cancel_survives_the_end_of_the_child(engine, ask):
+    ear = Ear()
+    engine.submit(ask(mood="hang"), ear)
+    wait_until(lambda: any(isinstance(e, Progress) and e.stage == "running" for e in drain(ear)))
+    engine.cancel()
+    # Sent to a child that will never read it.
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+
+
+def test_a_crash_is_a_sentence_and_the_next_request_works(engine, ask):
+    failed = compute(engine, ask(mood="crash"))[-1]
+    assert isinstance(failed, Failed)
+    assert failed.message == (
+        "The engine stopped (it was killed, perhaps because memory ran out). Your scans and "
+        "results are safe; it starts again with the next request."
+    )
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+
+
+def test_a_child_that_is_killed_while_idle_is_replaced(engine, ask):
+    compute(engine, ask())
+    pid = engine.child_pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: engine.child_pid is None)
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+
+
+def test_a_defect_of_the_model_ends_the_request_but_not_the_child(engine, ask):
+    failed = compute(engine, ask(mood="bug"))[-1]
+    assert isinstance(failed, Failed)
+    assert "ZeroDivisionError" in failed.message
+    assert "_misbehave" in failed.detail
+    pid = engine.child_pid
+    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    assert engine.child_pid == pid
+
+
+def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(engine, ask, monkeypatch):
+    monkeypatch.setattr(
+        "napari_medsyn.exploration.engines.launching._MODULE", "napari_medsyn.no_such_module"
+    )
+    failed = compute(engine, ask())[-1]
+    assert isinstance(failed, Failed)
+    assert "The engine could not be started (exit code 1)." in failed.message
+    assert "no_such_module" in failed.message
+    monkeypatch.undo()
+    assert threading.active_count() < 10
+
+
+def test_without_room_for_shared_memory_there_is_a_sentence(engine, ask, monkeypatch):
+    monkeypatch.setattr(
+        "napari_medsyn.exploration.engines.shared_arrays.shutil.disk_usage",
+        lambda folder: type("Usage", (), {"free": 100}),
+    )
+    failed = compute(engine, ask())[-1]
+    assert isinstance(failed, Failed)
+    assert "there is no room for" in failed.message
+
+
+def test_a_full_memory_folder_is_passed_over(engine, ask, monkeypatch, tmp_path):
+    """As in a container with a /dev/shm of 64 MB: files go to the temporary folder."""
+    real = shared_arrays.shutil.disk_usage
+    used = []
+
+    def usage(folder):
+        used.append(folder)
+        full = folder == shared_arrays._MEMORY_FOLDER
+        return type("Usage", (), {"free": 0}) if full else real(folder)
+
+    monkeypatch.setattr("napari_medsyn.exploration.engines.shared_arrays.shutil.disk_usage", usage)
+    assert isinstance(compute(engine, ask())[-1], Finished)
+    assert shared_arrays._MEMORY_FOLDER in used
+
+
+def test_looking_elsewhere_brings_that_plane_next(engine, ask):
+    ear = Ear()
+    engine.submit(ask(mood="slow"), ear)
+    first = ear.until(SlabReady)
+    engine.look_at(Viewport(2, 2))
+    second = ear.until(SlabReady)
+    assert (first.start, second.start) == (6, 2)
+
+
+def test_closing_ends_the_child_and_leaves_no_file_or_event(engine, ask):
+    before = shared_files()
+    ear = Ear()
+    engine.submit(ask(mood="slow"), ear)
+    ear.until(SlabReady)
+    pid = engine.child_pid
+    engine.close()
+    assert not is_alive(pid)
+    while not ear.silent_for(0.1):
+        pass
+    assert not any(isinstance(event, Finished | Failed) for event in ear.heard)
+    del ear
+    gc.collect()
+    assert shared_files() <= before
+    with pytest.raises(EngineError, match="closed"):
+        engine.submit(ask(2), Ear())
+
+
+def test_an_engine_that_is_forgotten_takes_its_child_with_it(engine, ask):
+    other = ProcessEngine(FAMILIES)
+    compute(other, ask())
+    pid = other.child_pid
+    del other
+    gc.collect()
+    wait_until(lambda: not is_alive(pid))
+
+
+@pytest.mark.parametrize("mood", ["good", "hang"])
+def test_the_child_ends_when_its_parent_is_killed(engine, ask, package, tmp_path, mood):
+    """`engine` only sets the environment; the parent here is a process of its own."""
+    code = f"""
+import time
+from pathlib import Path
+from napari_medsyn.exploration.engines.process import ProcessEngine
+from napari_medsyn.exploration.requests import Progress, Request, Viewport
+from napari_medsyn.scans.study import Study
+from tests._fakes import FAMILIES, make_scan
+
+engine = ProcessEngine(FAMILIES)
+controls = dict(present=("T1",), targets=("FLAIR",), temperature=0.5, mood={mood!r})
+request = Request(1, Study((make_scan("T1"),)), Path({str(package)!r}), controls,
+                  ("imputed_FLAIR",), Viewport(2, 6), device="cpu")
+
+def hear(event):
+    if isinstance(event, Progress) and event.stage == "running":
+        print(engine.child_pid, flush=True)
+
+engine.submit(request, hear)
+time.sleep(600)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent:
+        child = int(parent.stdout.readline())
+        assert is_alive(child)
+        parent.kill()
+    wait_until(lambda: not is_alive(child))
