@@ -1,9 +1,12 @@
-"""One assertion for all readers: a bad file ends in one sentence that names it."""
+"""What the tests of all readers share: spoil a file, and see it refused in one sentence."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pydicom
 import pytest
 
 from napari_medsyn.errors import UnusableFile
@@ -20,3 +23,10 @@ def refused(path: Path, *words: str) -> str:
     for word in words:
         assert word in text, text
     return text
+
+
+def edit(path: Path, change: Callable[[pydicom.Dataset], Any]) -> None:
+    """Change a DICOM file in place."""
+    dataset = pydicom.dcmread(path)
+    change(dataset)
+    dataset.save_as(path)

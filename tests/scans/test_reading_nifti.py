@@ -108,7 +108,23 @@ def test_other_units_become_millimetres(tmp_path: Path, unit: str, factor: float
     nibabel.save(image, tmp_path / "a.nii")
     scan = read_scan(tmp_path / "a.nii")
     np.testing.assert_allclose(scan.affine[:3], make_affine()[:3] * factor)
-    assert unit in scan.facts["notes"][0]
+    assert "converted to millimetres" in scan.facts["notes"][0]
+
+
+def test_a_broken_qform_beside_a_good_sform(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "a.nii")
+    data = bytearray(path.read_bytes())
+    data[256:268] = np.array([3.0, 4.0, 5.0], "<f4").tobytes()  # no unit quaternion
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_scan(path).affine, make_affine())
+
+
+def test_an_unknown_unit_is_no_reason(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "a.nii")
+    data = bytearray(path.read_bytes())
+    data[123] = 0xFF
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_scan(path).affine, make_affine())
 
 
 def test_trailing_axes_of_one_are_dropped(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     if path.exists() and not overwrite:
         raise _exists(path)
     endings = path.name[path.name.find(".", 1) :] if "." in path.name[1:] else ""
-    temporary = path.with_name(f".medsyn-{uuid.uuid4().hex[:12]}{endings[-40:]}")
+    temporary = path.with_name(f".medsyn-{uuid.uuid4().hex[:12]}{endings[-40:].lower()}")
     try:
         yield temporary
         _publish(temporary, path, overwrite)

@@ -6,6 +6,7 @@ become a `Scan`, or an `UnusableFile` that says why not.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from napari_medsyn.scans.geometry import Affine, is_singular
 from napari_medsyn.scans.modality import guess_modality
 from napari_medsyn.scans.study import Scan
 
+_FILTERS = threading.RLock()
+
 
 @contextmanager
 def refusing(path: Path, action: str) -> Iterator[None]:
@@ -31,8 +34,9 @@ def refusing(path: Path, action: str) -> Iterator[None]:
     """
     try:
         # What a library thinks of a header is either a reason to refuse, and then
-        # raised, or of no interest to the user.
-        with warnings.catch_warnings():
+        # raised, or of no interest to the user.  The filters belong to the whole
+        # process: two threads that save and restore them at once would mix them up.
+        with _FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except UnusableFile:

@@ -103,12 +103,21 @@ def _read_series(members: Sequence[Header], source: Path) -> list[Scan]:
     """The volumes of one series: most have one; echoes and image types make several."""
     head = members[0]
     where = head.path if len(members) == 1 else source
+    scans: list[Scan] = []
+    refusals: list[UnusableFile] = []
     try:
         _check_series(members)
-        volumes = _volumes([frame for header in members for frame in header.frames])
-        return [_scan(head, frames, where, f"{head.title}{label}") for label, frames in volumes]
     except _Refused as refusal:
         raise UnusableFile(where, f"series {head.title!r}: {refusal}") from refusal
+    for label, frames in _volumes([frame for header in members for frame in header.frames]):
+        title = f"{head.title}{label}"
+        try:
+            scans.append(_scan(head, _without_copies(frames), where, title))
+        except _Refused as refusal:
+            refusals.append(UnusableFile(where, f"series {title!r}: {refusal}"))
+    if not scans:
+        raise refusals[0]
+    return [_with_note(scans[0], _left_out(refusals)), *scans[1:]] if refusals else scans
 
 
 class _Refused(Exception):
@@ -141,7 +150,7 @@ def _volumes(frames: Sequence[Frame]) -> list[tuple[str, list[Frame]]]:
     for frame in frames:
         groups[frame.kind].append(frame)
     return [
-        ("" if len(groups) == 1 else _label(kind, list(groups)), _without_copies(_in_order(group)))
+        ("" if len(groups) == 1 else _label(kind, list(groups)), _in_order(group))
         for kind, group in groups.items()
     ]
 
@@ -171,12 +180,12 @@ def _label(kind: tuple[object, ...], kinds: Sequence[tuple[object, ...]]) -> str
 
 def _without_copies(ordered: list[Frame]) -> list[Frame]:
     """The slices without exact copies; refuses different images at one position."""
+    if not _repeated(ordered):
+        return ordered
     places = np.concatenate(
         [[0], np.cumsum(np.diff([f.location for f in ordered]) >= _SAME_PLACE_MM)]
     ).astype(int)
     counts = set(Counter(places.tolist()).values())
-    if counts == {1}:
-        return ordered
     moments = {frame.moment for frame in ordered}
     if len(counts) == 1 and len(moments) >= max(counts):
         raise _Refused(_four_dimensional(ordered, max(counts)))
@@ -231,19 +240,21 @@ def _step(frames: Sequence[Frame]) -> tuple[NDArray[np.float64], tuple[str, ...]
         return first.normal * first.thickness, ()
     positions = np.array([frame.position for frame in frames])
     step = (positions[-1] - positions[0]) / (len(frames) - 1)
-    even = positions[0] + np.arange(len(frames))[:, None] * step
+    astray = positions - (positions[0] + np.arange(len(frames))[:, None] * step)
     distance = float(step @ first.normal)
-    if np.linalg.norm(positions - even, axis=1).max() > _UNEVEN * distance:
-        raise _Refused(_uneven(frames))
+    if np.linalg.norm(astray, axis=1).max() > _UNEVEN * distance:
+        if np.abs(astray @ first.normal).max() > _UNEVEN * distance:
+            raise _Refused(_uneven(np.diff(positions @ first.normal)))
+        raise _Refused("its slices are shifted sideways against each other unevenly")
     lean = float(np.degrees(np.arccos(np.clip(distance / np.linalg.norm(step), -1, 1))))
     if lean > _UPRIGHT_DEGREES:
         return step, (f"gantry tilt of {lean:.1f} degrees, kept in the affine",)
     return step, ()
 
 
-def _uneven(frames: Sequence[Frame]) -> str:
-    gaps = np.diff([frame.location for frame in frames])
-    usual = float(np.median(gaps))
+def _uneven(gaps: NDArray[np.float64]) -> str:
+    """What is wrong with a stack whose slices lie `gaps` mm apart."""
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # the lower median: a gap that is there
     widest = int(gaps.argmax())
     if gaps[widest] > 1.5 * usual:
         missing = max(1, round(float(gaps[widest]) / usual) - 1)
@@ -252,9 +263,7 @@ def _uneven(frames: Sequence[Frame]) -> str:
             f"{gaps[widest]:.2f} mm between slices {widest + 1} and {widest + 2}, elsewhere "
             f"{usual:.2f} mm; export the series again"
         )
-    if gaps.max() - gaps.min() > _UNEVEN * usual:
-        return (
-            f"the distance between slices varies from {gaps.min():.2f} to {gaps.max():.2f} mm; "
-            "resample it to even slices first"
-        )
-    return "its slices are shifted sideways against each other unevenly"
+    return (
+        f"the distance between slices varies from {gaps.min():.2f} to {gaps.max():.2f} mm; "
+        "resample it to even slices first"
+    )

@@ -113,7 +113,7 @@ def read_header(path: Path) -> Header:
         return Header(
             path=path,
             series=str(dataset.get("SeriesInstanceUID") or path.name),
-            title=_title(dataset, tags),
+            title=_title(tags),
             image_type=image_type,
             facts={**_patient(dataset), **_window(dataset), "tags": tags},
             is_synthetic=str(dataset.get((0x0008, 0x001C), _NONE).value).upper() == "YES",
@@ -143,7 +143,7 @@ _NONE = _Nothing()
 def _check_image(path: Path, dataset: Dataset) -> None:
     if not dataset.get("Rows") or not dataset.get("Columns"):
         kind = getattr(dataset.get("SOPClassUID"), "name", "") or "a file of no known kind"
-        raise UnusableFile(path, f"a DICOM file without an image ({kind})")
+        raise UnusableFile(path, f"a DICOM file without an image, or cut short ({kind})")
     if int(dataset.get("SamplesPerPixel", 1)) > 1:
         raise UnusableFile(path, "a colour image (RGB); a scan has one value per voxel")
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
@@ -240,7 +240,8 @@ def _unit_axes(path: Path, axes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _tags(dataset: Dataset) -> dict[str, Any]:
     tags: dict[str, Any] = {}
     for keyword in _KEPT_TEXT:
-        text = "\\".join(str(part) for part in _listed(dataset.get(keyword))).strip()
+        text = "\\".join(str(part) for part in _listed(dataset.get(keyword)))
+        text = _without_patient(text, dataset)
         if text:
             tags[keyword] = text
     numbers = [dataset, *_items((dataset.get("SharedFunctionalGroupsSequence") or [None])[0])]
@@ -258,11 +259,19 @@ def _tags(dataset: Dataset) -> dict[str, Any]:
     return tags
 
 
-def _title(dataset: Dataset, tags: dict[str, Any]) -> str:
-    """What to call the series: its description, unless the patient's name stands in it."""
+def _without_patient(text: str, dataset: Dataset) -> str:
+    """A free text without the patient's name and identifier, which some sites put there."""
+    names = re.findall(r"[^\W\d_]{3,}", str(dataset.get("PatientName", "")))
+    identifier = str(dataset.get("PatientID", "")).strip()
+    for secret in (*names, *([identifier] if len(identifier) > 3 else [])):
+        text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "", text, flags=re.IGNORECASE)
+    return text.strip(" \t\0^,;-")
+
+
+def _title(tags: dict[str, Any]) -> str:
+    """What to call the series: its description, protocol or number."""
     title = str(tags.get("SeriesDescription") or tags.get("ProtocolName") or "")
-    names = re.findall(r"[^\W\d_]{3,}", str(dataset.get("PatientName", "")).lower())
-    if title and not any(name in title.lower() for name in names):
+    if title:
         return title
     number = tags.get("SeriesNumber")
     return f"series {number:.0f}" if number is not None else str(tags.get("Modality", "series"))

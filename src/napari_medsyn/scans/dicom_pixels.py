@@ -37,7 +37,8 @@ def read_planes(frames: Sequence[Frame]) -> NDArray[Any]:
             stored = {frame.path: _stored(frame, frames)}
         plane = stored[frame.path][frame.index]
         if rescaled:
-            plane = (plane * np.float64(frame.slope) + frame.intercept).astype(np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):  # infinities are handled later
+                plane = (plane * np.float64(frame.slope) + frame.intercept).astype(np.float32)
         planes.append(plane)
     # Stacked slice by slice in memory and seen as X, Y, Z: as nibabel arranges NIfTI.
     return np.stack(planes).transpose(2, 1, 0)
@@ -84,14 +85,18 @@ def _check_pixels(path: Path, dataset: Dataset) -> None:
 
 def _lacks_decoder(dataset: Dataset) -> bool:
     from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import JPEGExtended12Bit
 
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
         return False
     try:
-        return not get_decoder(syntax).is_available
+        decoder = get_decoder(syntax)
     except NotImplementedError:
         return True
+    # Pillow offers itself for 12 bits, but decodes 8 only.
+    deep = syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8
+    return not set(decoder.available_plugins) - ({"pillow"} if deep else set())
 
 
 def _by_gdcm(path: Path, dataset: Dataset, frames: Sequence[Frame]) -> NDArray[Any]:

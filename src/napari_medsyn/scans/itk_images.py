@@ -42,8 +42,7 @@ def read_itk(path: Path) -> Scan:
     suffix = path.suffix.lower()
     form = "MetaImage" if suffix in (".mha", ".mhd") else "NRRD"
     with refusing(path, f"not readable as {form}"):
-        header = _text_header(path)
-        _check_data_file(path, header, form)
+        (_check_meta_data if form == "MetaImage" else _check_nrrd_data)(path)
         reader = SimpleITK.ImageFileReader()
         reader.SetFileName(str(path))
         reader.SetImageIO(f"{'Meta' if form == 'MetaImage' else 'Nrrd'}ImageIO")
@@ -79,26 +78,28 @@ def write_nrrd(path: Path, scan: Scan) -> None:
 
     Raises
     ------
-    UnusableFile : SimpleITK cannot write it.
+    OSError : SimpleITK cannot write it.
     """
     import SimpleITK
 
     lps = LPS_TO_RAS @ scan.affine
     spacing = scan.grid.spacing
     voxels = scan.voxels.astype(storable_type(scan.voxels.dtype), copy=False)
-    with refusing(path, "not writable as NRRD"):
-        image = SimpleITK.GetImageFromArray(np.ascontiguousarray(voxels.T))
-        image.SetSpacing(spacing.tolist())
-        image.SetOrigin(lps[:3, 3].tolist())
-        image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-        if scan.is_synthetic:
-            provenance = dict(scan.facts.get("provenance", {}))
-            image.SetMetaData("SYNTHETIC", label_text(provenance, scan.modality))
-            image.SetMetaData(PROVENANCE_KEY, to_json({"SYNTHETIC": True, **provenance}))
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(voxels.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    if scan.is_synthetic:
+        provenance = dict(scan.facts.get("provenance", {}))
+        image.SetMetaData("SYNTHETIC", label_text(provenance, scan.modality))
+        image.SetMetaData(PROVENANCE_KEY, to_json({**provenance, "SYNTHETIC": True}))
+    try:
         SimpleITK.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:
+        raise OSError(_reason(error)) from error
 
 
-def itk_reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What SimpleITK's many-lined error says, without its source lines and addresses."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     for line in reversed(lines):
@@ -112,7 +113,7 @@ def _execute(path: Path, call: Any) -> Any:
     try:
         return call()
     except RuntimeError as error:
-        raise UnusableFile(path, f"damaged or cut short: {itk_reason(error)}") from error
+        raise UnusableFile(path, f"damaged or cut short: {_reason(error)}") from error
 
 
 def _affine(image: SimpleITK.Image) -> Affine:
@@ -154,40 +155,42 @@ def _provenance(image: SimpleITK.Image) -> dict[str, Any]:
 # ---------------------------------------------------------------- text headers
 
 
-def _text_header(path: Path) -> dict[str, str]:
-    """Fields of the text at the head of the file, keys in lower case; b"" ends it."""
+def _text_header(path: Path, separator: str) -> tuple[dict[str, str], int]:
+    """Fields of the text at the head of a file, keys in lower case, and where it ends."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-    fields: dict[str, str] = {"": str(len(head))}
-    for line in head.split(b"\n"):
-        text = line.decode("latin-1").strip()
-        key, colon, value = text.partition("=" if path.suffix.lower() in (".mha", ".mhd") else ":")
-        if not text or (not colon and fields.keys() - {""} and not text.startswith(("#", "NRRD"))):
+    fields: dict[str, str] = {}
+    end = 0
+    for line in head.splitlines(keepends=True):
+        end += len(line)
+        key, found, value = line.decode("latin-1").strip().partition(separator)
+        if found:
+            fields[key.strip().lower()] = value.strip()
+        # NRRD's header ends with an empty line, MetaImage's with this field.
+        if not key or key.strip().lower() == "elementdatafile":
             break
-        fields[key.strip().lower()] = value.strip()
-        if key.strip().lower() == "elementdatafile":
-            fields[""] = str(head.index(line) + len(line) + 1)
-            break
-    return fields
+    return fields, end
 
 
-def _check_data_file(path: Path, header: dict[str, str], form: str) -> None:
+def _check_nrrd_data(path: Path) -> None:
+    header, _ = _text_header(path, ":")
+    name = header.get("data file") or header.get("datafile") or ""
+    if name and "%" not in name and not name.startswith("LIST"):
+        _existing(path, name)
+
+
+def _check_meta_data(path: Path) -> None:
     """Refuse missing or short data here: MetaIO would write about them to the terminal."""
-    if form == "NRRD":
-        name = header.get("data file") or header.get("datafile") or ""
-        if name and "%" not in name and not name.startswith("LIST"):
-            _existing(path, name)
-        return
-    missing = [key for key in ("ndims", "dimsize", "elementtype", "elementdatafile")
-               if key not in header]  # fmt: skip
+    header, end = _text_header(path, "=")
+    needs = ("ndims", "dimsize", "elementtype", "elementdatafile")
+    missing = [key for key in needs if not header.get(key)]
     if missing:
         raise UnusableFile(path, f"damaged or cut short: its header lacks {', '.join(missing)}")
     name = header["elementdatafile"]
     if "%" in name or name.startswith("LIST"):
         return
-    local = name == "LOCAL"
-    data = path if local else _existing(path, name)
-    available = data.stat().st_size - (int(header[""]) if local else 0)
+    data, start = (path, end) if name == "LOCAL" else (_existing(path, name), 0)
+    available = data.stat().st_size - start
     if header.get("compresseddata", "").lower() == "true":
         needed = int(header.get("compresseddatasize", 0))
     else:

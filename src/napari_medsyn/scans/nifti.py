@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableFile
 from napari_medsyn.scans.checks import checked_scan, refusing, storable_type
-from napari_medsyn.scans.geometry import Affine, corner_indices, is_sheared, to_world
+from napari_medsyn.scans.geometry import Affine, corner_indices, is_sheared, is_singular, to_world
 from napari_medsyn.scans.provenance import label_text, sidecar_path, to_json
 from napari_medsyn.scans.study import Scan
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from nibabel.arrayproxy import ArrayProxy
     from nibabel.nifti1 import Nifti1Header, Nifti1Image
 
-#: Spatial unit of the header to millimetres.
-_TO_MM = {"meter": 1000.0, "micron": 0.001}
+#: Spatial unit (the low three bits of xyzt_units) to its name and millimetres; 2 is mm.
+_UNITS = {1: ("metre", 1000.0), 3: ("micrometre", 0.001)}
 
 #: sform and qform that differ by less say the same: float32 and quaternions round.
 _FORMS_AGREE_MM = 0.1
 
 _HEADER_BYTES = 540  # of NIfTI-2, the longer one
+_LONGEST_AXIS = 1 << 15  # that NIfTI-1 can count
 _SCANNER = 1  # sform code for "as the scanner gave it"
 
 #: deflate cannot pack more than this many bytes into one (zlib's own documentation: 1032).
@@ -78,7 +79,7 @@ def read_nifti(path: Path) -> Scan:
 
 
 def write_nifti(path: Path, scan: Scan) -> None:
-    """Write a scan to `path` as NIfTI-1, replacing what is there.
+    """Write a scan to `path` as NIfTI-1 (-2 for very long axes), replacing what is there.
 
     The affine goes into the sform exactly as float32 can hold it, and into the qform
     unless it is sheared, which a qform cannot say.  A synthetic scan is marked in the
@@ -87,7 +88,8 @@ def write_nifti(path: Path, scan: Scan) -> None:
     import nibabel
 
     voxels = scan.voxels.astype(storable_type(scan.voxels.dtype), copy=False)
-    image = nibabel.Nifti1Image(voxels, scan.affine, dtype=voxels.dtype)
+    kind: Any = nibabel.Nifti1Image if max(voxels.shape) < _LONGEST_AXIS else nibabel.Nifti2Image
+    image = kind(voxels, scan.affine, dtype=voxels.dtype)
     header = image.header
     header.set_xyzt_units("mm")
     _set_codes(image, scan)
@@ -95,7 +97,7 @@ def write_nifti(path: Path, scan: Scan) -> None:
         provenance = dict(scan.facts.get("provenance", {}))
         # The field holds 80 bytes with the closing zero.
         header["descrip"] = _ascii(label_text(provenance, scan.modality))[:79]
-        content = to_json({"SYNTHETIC": True, **provenance})
+        content = to_json({**provenance, "SYNTHETIC": True})
         header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, content.encode()))
     image.to_filename(path)
 
@@ -151,8 +153,9 @@ def _voxels(image: Nifti1Image) -> NDArray[Any]:
     if stored.dtype.kind not in "iuf" or (slope, intercept) == (1.0, 0.0):
         return stored
     # In double precision, so that the rounding to float32 is the only one.
-    scaled = stored * np.float64(slope) + np.float64(intercept)
-    return np.asarray(scaled, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are handled later
+        scaled = stored * np.float64(slope) + np.float64(intercept)
+        return np.asarray(scaled, dtype=np.float32)
 
 
 def _affine(image: Nifti1Image) -> tuple[Affine, tuple[str, ...]]:
@@ -160,9 +163,9 @@ def _affine(image: Nifti1Image) -> tuple[Affine, tuple[str, ...]]:
     header = image.header
     notes = []
     affine = np.array(image.affine, dtype=float)
-    unit = header.get_xyzt_units()[0]
-    if unit in _TO_MM:
-        affine[:3] *= _TO_MM[unit]
+    unit, factor = _UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
+    if unit:
+        affine[:3] *= factor
         notes.append(f"the header's unit is the {unit}; converted to millimetres")
     if not header["sform_code"] and not header["qform_code"]:
         notes.append(
@@ -170,15 +173,27 @@ def _affine(image: Nifti1Image) -> tuple[Affine, tuple[str, ...]]:
             "exchanged"
         )
     elif header["sform_code"] and header["qform_code"]:
-        x, y, z, *_ = (*image.shape, 1, 1)
-        corners = corner_indices((x, y, z))
-        apart = to_world(header.get_sform(), corners) - to_world(header.get_qform(), corners)
-        if is_sheared(header.get_sform()):
-            return affine, tuple(notes)  # no qform can say the same
-        distance = float(np.sqrt((apart**2).sum(axis=1)).max())
+        distance = _forms_apart(header, image.shape)
         if distance > _FORMS_AGREE_MM:
             notes.append(f"sform and qform differ by up to {distance:.1f} mm; the sform is used")
     return affine, tuple(notes)
+
+
+def _forms_apart(header: Nifti1Header, shape: tuple[int, ...]) -> float:
+    """Largest distance of a corner by sform and by qform, mm; 0 where no qform can agree."""
+    from nibabel.spatialimages import HeaderDataError
+
+    sform = header.get_sform()
+    if is_singular(sform) or is_sheared(sform):
+        return 0.0
+    try:
+        qform = header.get_qform()
+    except (HeaderDataError, ValueError):  # a broken quaternion, which nobody needs beside an sform
+        return 0.0
+    x, y, z, *_ = (*shape, 1, 1)
+    corners = corner_indices((x, y, z))
+    apart = to_world(sform, corners) - to_world(qform, corners)
+    return float(np.sqrt((apart**2).sum(axis=1)).max())
 
 
 def _embedded_provenance(header: Nifti1Header) -> dict[str, Any]:

@@ -27,6 +27,17 @@ PURPOSE = "Research use; not for diagnosis"
 DISTRIBUTIONS = ("napari-medsyn", "torch", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom")
 
 
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the installed distributions that can change a voxel."""
+    versions = {"python": platform.python_version()}
+    for name in DISTRIBUTIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
 @dataclass(frozen=True, slots=True)
 class ProvenanceRecord:
     """All that is needed to make a synthetic scan again.
@@ -52,14 +63,16 @@ class ProvenanceRecord:
     sources: Mapping[str, str]
     device: str
     steps: tuple[Mapping[str, Any], ...] = ()
-    software: Mapping[str, str] = field(default_factory=lambda: software_versions())
+    software: Mapping[str, str] = field(default_factory=software_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as plain JSON values; its first two keys mark it as synthetic."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
-        marked = {"SYNTHETIC": True, "purpose": PURPOSE, **own, **self.extra}
+        mark = {"SYNTHETIC": True, "purpose": PURPOSE}
+        # First for the eye, and last so that nothing can take it back.
+        marked = {**mark, **own, **self.extra, **mark}
         plain: dict[str, Any] = json.loads(to_json(marked))
         return plain
 
@@ -70,17 +83,6 @@ def source_hashes(scans: Iterable[Scan]) -> dict[str, str]:
         scan.modality or f"scan {number}": scan.content_hash
         for number, scan in enumerate(scans, start=1)
     }
-
-
-def software_versions() -> dict[str, str]:
-    """Versions of Python and of the installed distributions that can change a voxel."""
-    versions = {"python": platform.python_version()}
-    for name in DISTRIBUTIONS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def label_text(provenance: Mapping[str, Any], modality: str = "") -> str:

@@ -50,6 +50,8 @@ def read_scans(path: str | Path | Sequence[str | Path]) -> list[Scan]:
         return _read_folder(path) if path.is_dir() else _read_file(path)
     except OSError as error:
         raise UnusableFile(path, f"cannot be opened: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise UnusableFile(path, "does not fit into memory") from error
 
 
 def read_scan(path: str | Path) -> Scan:
