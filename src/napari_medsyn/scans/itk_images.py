@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ def _reason(error: BaseException) -> str:
     for line in reversed(lines):
         text = line.split("):")[-1].strip() if line.startswith("ITK ERROR") else line
         if text and not text.startswith(("sitk::ERROR", "Exception thrown", "in ", "/")):
-            return text[:160].rstrip(".:")
+            return re.sub(r"^\[nrrd\] \w+: ", "", text)[:160].rstrip(".:")
     return lines[0][:160] if lines else "no reason given"
 
 
@@ -113,7 +114,7 @@ def _execute(path: Path, call: Any) -> Any:
     try:
         return call()
     except RuntimeError as error:
-        raise UnusableFile(path, f"damaged or cut short: {_reason(error)}") from error
+        raise UnusableFile(path, f"its header or data is damaged: {_reason(error)}") from error
 
 
 def _affine(image: SimpleITK.Image) -> Affine:
