@@ -4,10 +4,10 @@ import sys
 from types import ModuleType
 
 import pytest
+from tests import _fakes
 
 from napari_medsyn.registry.card import ModelCard, read_card
 from napari_medsyn.scans.study import Study
-from tests import _fakes
 
 
 @pytest.fixture

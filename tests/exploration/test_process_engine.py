@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
+from tests._fakes import FAMILIES, SHAPE, answer_of, make_scan
 
 from napari_medsyn.errors import EngineError
 from napari_medsyn.exploration.engines import shared_arrays
@@ -27,7 +28,6 @@ from napari_medsyn.exploration.requests import (
     Viewport,
 )
 from napari_medsyn.scans.study import Study
-from tests._fakes import FAMILIES, SHAPE, answer_of, make_scan
 
 ROOT = Path(__file__).parents[2]
 
@@ -307,7 +307,7 @@ def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(engine, as
 def test_without_room_for_shared_memory_there_is_a_sentence(engine, ask, monkeypatch):
     monkeypatch.setattr(
         "napari_medsyn.exploration.engines.shared_arrays.shutil.disk_usage",
-        lambda folder: type("Usage", (), {"free": 100}),
+        lambda _: type("Usage", (), {"free": 100}),
     )
     failed = compute(engine, ask())[-1]
     assert isinstance(failed, Failed)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests._fakes import make_scan
 
 from napari_medsyn.errors import UnusableStudy
 from napari_medsyn.exploration.requests import PreparationOptions, Request, Viewport
@@ -14,7 +15,6 @@ from napari_medsyn.exploration.resolving import (
     resolve,
 )
 from napari_medsyn.scans.study import Study
-from tests._fakes import make_scan
 
 
 @pytest.fixture
@@ -113,9 +113,7 @@ def test_all_given_leaves_only_the_reconstructions(snapshot, card):
     whole = replace(snapshot, study=snapshot.study.with_scan(make_scan("FLAIR")))
     assert request(whole, card).outputs[0] == "reconstruction_T1"
     only_missing = replace(whole, kinds=("imputed", "uncertainty"))
-    assert reason(only_missing, card) == (
-        "Nothing is missing: switch a modality off to impute it."
-    )
+    assert reason(only_missing, card) == ("Nothing is missing: switch a modality off to impute it.")
 
 
 def test_without_a_scan_there_is_an_invitation(package, card):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests._fakes import FAMILIES, SHAPE, answer_of, make_package, make_scan
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.exploration.caching import Caches
@@ -18,7 +19,6 @@ from napari_medsyn.exploration.requests import (
 )
 from napari_medsyn.exploration.running import Hooks, answer, run
 from napari_medsyn.registry.packages import sha256_of
-from tests._fakes import FAMILIES, SHAPE, answer_of, make_package, make_scan
 
 pytestmark = pytest.mark.usefixtures("fake_preparation")
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests._fakes import FAMILIES, make_package, make_scan
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration.engines.in_process import InProcessEngine
@@ -18,7 +19,6 @@ from napari_medsyn.exploration.requests import (
 )
 from napari_medsyn.exploration.session import Session
 from napari_medsyn.registry.catalogue import Catalogue
-from tests._fakes import FAMILIES, make_package, make_scan
 
 
 class FakeEngine:

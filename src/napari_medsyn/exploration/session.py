@@ -14,15 +14,23 @@ All methods are called on one thread.  Engines answer on threads of their own;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from psygnal import Signal
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
+from napari_medsyn.exploration.computing import (
+    FAILED,
+    IDLE,
+    PREPARING,
+    RUNNING,
+    Computation,
+    Dispatch,
+)
 from napari_medsyn.exploration.controls import (
     PRESENT,
     TARGETS,
@@ -32,17 +40,7 @@ from napari_medsyn.exploration.controls import (
 )
 from napari_medsyn.exploration.engines.base import Engine
 from napari_medsyn.exploration.history import History
-from napari_medsyn.exploration.requests import (
-    Event,
-    Failed,
-    Finished,
-    PreparationOptions,
-    Progress,
-    Request,
-    SlabReady,
-    Stopped,
-    Viewport,
-)
+from napari_medsyn.exploration.requests import PreparationOptions, Viewport
 from napari_medsyn.exploration.resolving import (
     KINDS,
     NotReady,
@@ -59,16 +57,10 @@ from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Catalogue, Entry
 from napari_medsyn.scans.study import Scan, Study
 
-IDLE: Final = "idle"
-PREPARING: Final = "preparing"
-RUNNING: Final = "running"
-FAILED: Final = "failed"
-
-#: Runs a function on the session's thread.
-Dispatch = Callable[[Callable[[], None]], None]
+__all__ = ["FAILED", "IDLE", "PREPARING", "RUNNING", "Session"]
 
 
-class Session:
+class Session(Computation):
     """Study, model, controls, what is computed and what came of it.
 
     Parameters
@@ -82,12 +74,6 @@ class Session:
     study_changed = Signal()
     model_changed = Signal()
     controls_changed = Signal()
-    progressed = Signal(Progress)
-    slab_ready = Signal(SlabReady)
-    finished = Signal(Finished)
-    failed = Signal(str, str)
-    stopped = Signal()
-    state_changed = Signal(str)
 
     def __init__(
         self,
@@ -99,20 +85,12 @@ class Session:
             from napari_medsyn.exploration.engines.in_process import InProcessEngine
 
             engine = InProcessEngine()
+        super().__init__(engine, dispatch)
         self.catalogue = catalogue or Catalogue()
-        self._engine = engine
-        self._dispatch: Dispatch = dispatch or _at_once
         self._now = Snapshot()
         self._entry: Entry | None = None
         self._history: History[_Step] = History(_step(self._now))
         self._live = False
-        self._state = IDLE
-        self._generation = 0
-        self._asked: Request | None = None
-        self._results: Finished | None = None
-        self._answered: Request | None = None
-        self._failure: Failed | None = None
-        self._is_closed = False
 
     # ---- what there is -------------------------------------------------------------
 
@@ -186,26 +164,6 @@ class Session:
     def kinds(self) -> tuple[str, ...]:
         """Which kinds of output are computed, of `resolving.KINDS`."""
         return self._now.kinds
-
-    @property
-    def state(self) -> str:
-        """What is going on: "idle", "preparing", "running" or "failed"."""
-        return self._state
-
-    @property
-    def results(self) -> Finished | None:
-        """What came of the last request that was completed."""
-        return self._results
-
-    @property
-    def results_reference(self) -> Scan | None:
-        """The scan on whose grid `results` are."""
-        return self._answered.study.reference if self._answered is not None else None
-
-    @property
-    def failure(self) -> Failed | None:
-        """Why the last request failed; None if it did not."""
-        return self._failure
 
     @property
     def live(self) -> bool:
@@ -328,7 +286,7 @@ class Session:
         viewport = Viewport(axis, index)
         if viewport != self.viewport:
             self._change(viewport=viewport)
-            if self._is_busy:
+            if self.is_busy:
                 self._engine.look_at(viewport)
 
     def set_options(self, options: PreparationOptions) -> None:
@@ -370,15 +328,8 @@ class Session:
         ------
         UnusableStudy : there is nothing to compute; `readiness` gives the same reason.
         """
-        request = request_or_refuse(resolve(self._now, self.card, self._generation + 1))
+        request = request_or_refuse(resolve(self._now, self.card, self._next_generation))
         self._submit(request)
-
-    def cancel(self) -> None:
-        """Stop; idle at once, whatever the engine takes to notice.  Results are kept."""
-        if not self._is_busy:
-            return
-        self._drop()
-        self.stopped.emit()
 
     def save(self, folder: Path) -> list[Path]:
         """Write the results and their provenance into `folder`; give the files.
@@ -397,17 +348,7 @@ class Session:
             raise UnusableStudy("there is no result to save yet; press Impute first")
         return save_results(self._results, self._answered.study.reference, folder)
 
-    def close(self) -> None:
-        """Stop and give the engine's resources back; no signal is emitted afterwards."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._engine.close()
-
     # ---- within --------------------------------------------------------------------
-
-    @property
-    def _is_busy(self) -> bool:
-        return self._state in (PREPARING, RUNNING)
 
     def _set_study(self, study: Study) -> None:
         # What is being computed belongs to scans that are no longer these.
@@ -442,58 +383,12 @@ class Session:
         """Compute at once if the session is live and can."""
         if not self._live or self._is_closed:
             return
-        resolved = resolve(self._now, self.card, self._generation + 1)
+        resolved = resolve(self._now, self.card, self._next_generation)
         if isinstance(resolved, NotReady):
             # What is computed is not what is set any more.
             self.cancel()
         else:
             self._submit(resolved)
-
-    def _submit(self, request: Request) -> None:
-        self._generation = request.generation
-        self._asked = request
-        self._failure = None
-        self._set_state(PREPARING)
-        self._engine.submit(request, self._receive)
-
-    def _drop(self) -> None:
-        """Let nothing of what is being computed come through any more."""
-        if self._is_busy:
-            self._generation += 1
-            self._asked = None
-            self._engine.cancel()
-            self._set_state(IDLE)
-
-    def _receive(self, event: Event) -> None:
-        """Called by the engine, on any thread."""
-        self._dispatch(lambda: self._answer(event))
-
-    def _answer(self, event: Event) -> None:
-        if self._is_closed or event.generation != self._generation:
-            return
-        match event:
-            case Progress():
-                self._set_state(event.stage)
-                self.progressed.emit(event)
-            case SlabReady():
-                self._set_state(RUNNING)
-                self.slab_ready.emit(event)
-            case Finished():
-                self._results, self._answered = event, self._asked
-                self._set_state(IDLE)
-                self.finished.emit(event)
-            case Failed():
-                self._failure = event
-                self._set_state(FAILED)
-                self.failed.emit(event.message, event.detail)
-            case Stopped():
-                self._set_state(IDLE)
-                self.stopped.emit()
-
-    def _set_state(self, state: str) -> None:
-        if state != self._state:
-            self._state = state
-            self.state_changed.emit(state)
 
 
 #: What undo brings back: control values, modalities switched off, targets.
@@ -502,7 +397,3 @@ _Step = tuple[tuple[tuple[str, Any], ...], frozenset[str], tuple[str, ...] | Non
 
 def _step(now: Snapshot) -> _Step:
     return tuple(sorted(now.controls.items())), now.switched_off, now.targets
-
-
-def _at_once(function: Callable[[], None]) -> None:
-    function()

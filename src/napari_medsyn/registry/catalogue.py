@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from napari_medsyn.errors import UnusableModel
+from napari_medsyn.errors import UnusableFile, UnusableModel
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.packages import verify
 
@@ -38,6 +38,21 @@ class Entry:
     def is_usable(self) -> bool:
         """Whether the model may be chosen."""
         return self.card is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry in short, as JSON values."""
+        card = self.card
+        return {
+            "id": self.id,
+            "folder": str(self.package),
+            "origin": self.origin,
+            "usable": self.is_usable,
+            "reason": self.reason,
+            "version": card.version if card else None,
+            "name": card.name if card else None,
+            "inputs": list(card.inputs) if card else [],
+            "outputs": list(card.outputs) if card else [],
+        }
 
 
 def user_folder() -> Path:
@@ -115,7 +130,11 @@ class Catalogue:
     def _places(self) -> Sequence[tuple[Path, Origin]]:
         if self._folders is not None:
             return self._folders
-        return ((embedded_folder(), "embedded"), (user_folder(), "user"))
+        try:
+            return ((embedded_folder(), "embedded"), (user_folder(), "user"))
+        except UnusableFile:
+            # An installation without resources still runs what the user has added.
+            return ((user_folder(), "user"),)
 
 
 def _subfolders(folder: Path) -> list[Path]:
