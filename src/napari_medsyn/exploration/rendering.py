@@ -53,6 +53,12 @@ class Renderer:
             return self._device
         return f"{self._device} {torch.cuda.get_device_name(self._device)}"
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads torch computed with, on which the last bits depend."""
+        torch = sys.modules.get("torch")
+        return None if torch is None else int(torch.get_num_threads())
+
     def start(self) -> None:
         """Load the model and condition it on the study.
 

@@ -31,6 +31,7 @@ from napari_medsyn.exploration.requests import (
 from napari_medsyn.registry.card import ModelCard, read_card
 
 if TYPE_CHECKING:
+    from napari_medsyn.exploration.rendering import Renderer
     from napari_medsyn.models.family import Rendered
     from napari_medsyn.scans.preparation import PreparedStudy
 
@@ -135,7 +136,7 @@ def run(
         yield _slab(request, filling.axis, start, stop, canvas)
     yield Progress(request.generation, filling.total, filling.total, IMPUTING)
     notes = (*prepared.notes, *renderer.notes)
-    provenance = describe(request, card, prepared, renderer.device_name, notes)
+    provenance = describe(request, card, prepared, renderer, notes)
     yield Finished(request.generation, canvas.outputs, provenance, notes)
 
 
@@ -204,7 +205,7 @@ def describe(
     request: Request,
     card: ModelCard,
     prepared: PreparedStudy,
-    device: str,
+    renderer: Renderer,
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """The provenance of a request's outputs: enough to make them again."""
@@ -218,7 +219,7 @@ def describe(
         controls=dict(request.controls),
         seed=int(request.controls.get("seed", 0)),
         sources=source_hashes(request.study),
-        device=device,
+        device=renderer.device_name,
         steps=tuple(prepared.steps),
         extra={
             "model_version": card.version,
@@ -232,6 +233,7 @@ def describe(
                 "shape": list(prepared.reference.shape),
                 "affine": prepared.reference.affine.tolist(),
             },
+            "threads": renderer.threads,
             "notes": list(notes),
         },
     )

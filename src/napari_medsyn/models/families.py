@@ -5,7 +5,10 @@ A card names its family by a key of this table; a card can never name code.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -55,6 +58,7 @@ def load_family(
         )
     module, _, name = target.partition(":")
     load = cast("Loader", getattr(import_module(module), name))
+    _limit_threads()
     return load(card, package / card.weights.name, device)
 
 
@@ -74,3 +78,27 @@ def resolve_device(device: str) -> str:
     if device.startswith("cuda") and torch.cuda.is_available():
         return device
     raise EngineError(f"torch has no device {device!r} on this computer; choose cpu or auto")
+
+
+def usable_cpus() -> int:
+    """How many processors this process may use, also in a container with a quota."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        cpus = os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        # "max 100000" without a quota, which is no number.
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cpus = min(cpus, max(1, int(quota) // int(period)))
+    return cpus
+
+
+def _limit_threads() -> None:
+    """Let torch use no more threads than there are processors for them.
+
+    In a container it counts the machine's, and threads that wait for each other's turn
+    make everything several times slower.  A smaller number, set by the user, stays.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() > usable_cpus():
+        torch.set_num_threads(usable_cpus())
