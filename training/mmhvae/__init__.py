@@ -1,0 +1,1 @@
+"""Train the embedded MMHVAE: ``python -m training.mmhvae --help``."""

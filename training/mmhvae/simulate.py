@@ -1,0 +1,222 @@
+"""Brains with a label map: batches of slices in four contrasts, made as they are needed.
+
+Anatomy comes from SynthSeg's 20 label maps (Billot et al. 2023, Apache-2.0), lesions from
+the masks of Lesjak et al. 2017 (CC-BY); contrast is drawn per structure and modality from
+wide ranges, so no real scan's voxels enter.  Randomising contrast like this follows
+Billot et al., "SynthSeg", Medical Image Analysis 2023, section 3.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
+
+# Structures with a look of their own; FreeSurfer labels (left and right).
+GROUPS: dict[str, tuple[int, ...]] = {
+    "white": (2, 41, 85, 30, 62, 72),
+    "cerebellar white": (7, 46),
+    "cortex": (3, 42, 17, 53, 18, 54, 136, 137, 163, 164),
+    "cerebellar cortex": (8, 47),
+    "thalamus": (10, 49),
+    "caudate": (11, 50, 26, 58),
+    "putamen": (12, 51),
+    "pallidum": (13, 52),
+    "stem": (16, 28, 60),
+    "ventricle": (4, 5, 14, 15, 43, 44),
+    "fluid": (24,),
+    "lesion": (25, 57),
+}
+# Mean of each structure relative to the 99.5th percentile of a brain, by modality; typical
+# of clinical spin-echo and gradient-echo protocols at 1.5 and 3 T.
+LOOK: dict[str, dict[str, float]] = {
+    "white": {"T1": 0.86, "T1c": 0.62, "T2": 0.33, "FLAIR": 0.70},
+    "cerebellar white": {"T1": 0.84, "T1c": 0.62, "T2": 0.35, "FLAIR": 0.70},
+    "cortex": {"T1": 0.64, "T1c": 0.48, "T2": 0.44, "FLAIR": 0.82},
+    "cerebellar cortex": {"T1": 0.64, "T1c": 0.49, "T2": 0.42, "FLAIR": 0.78},
+    "thalamus": {"T1": 0.74, "T1c": 0.55, "T2": 0.38, "FLAIR": 0.75},
+    "caudate": {"T1": 0.68, "T1c": 0.51, "T2": 0.40, "FLAIR": 0.80},
+    "putamen": {"T1": 0.71, "T1c": 0.53, "T2": 0.37, "FLAIR": 0.76},
+    "pallidum": {"T1": 0.82, "T1c": 0.60, "T2": 0.27, "FLAIR": 0.62},
+    "stem": {"T1": 0.80, "T1c": 0.59, "T2": 0.37, "FLAIR": 0.70},
+    "ventricle": {"T1": 0.24, "T1c": 0.17, "T2": 0.92, "FLAIR": 0.22},
+    "fluid": {"T1": 0.26, "T1c": 0.22, "T2": 0.88, "FLAIR": 0.30},
+    "lesion": {"T1": 0.62, "T1c": 0.48, "T2": 0.62, "FLAIR": 1.00},
+}
+# How a unit of hidden tissue texture (myelin, water) moves each modality.
+TEXTURE = {"T1": -0.05, "T1c": -0.035, "T2": 0.05, "FLAIR": 0.05}
+NAMES = tuple(GROUPS)
+
+
+def to_model_grid(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Flip, crop and pad a 1 mm MNI volume (X, Y, Z) to the model's grid; exact."""
+    linear = np.round(affine[:3, :3]).astype(int)
+    if np.abs(np.abs(linear) - np.eye(3)).max() > 0:
+        raise ValueError("only 1 mm volumes along the MNI axes fit without resampling")
+    out = np.zeros(GRID_SHAPE, volume.dtype)
+    source, target = [], []
+    for axis in range(3):
+        world = GRID_ORIGIN[axis] + np.arange(GRID_SHAPE[axis])
+        index = np.round((world - affine[axis, 3]) * linear[axis, axis]).astype(int)
+        inside = (index >= 0) & (index < volume.shape[axis])
+        source.append(index[inside])
+        target.append(np.flatnonzero(inside))
+    out[np.ix_(*target)] = volume[np.ix_(*source)]
+    return out
+
+
+class Simulator:
+    """Label maps and lesion masks in memory; `batch` makes slices from them.
+
+    Parameters
+    ----------
+    data : the shared data folder.
+    exclude : patients whose lesion masks are left out, too.
+    """
+
+    def __init__(self, data: Path, exclude: tuple[str, ...] = ("patient07",)) -> None:
+        with np.load(data / "label_maps" / "synthseg_labels_mni1mm.npz") as z:
+            table = z["code_to_freesurfer_label"]
+            group_of = np.zeros(256, np.uint8)
+            for number, labels in enumerate(GROUPS.values(), start=1):
+                group_of[np.flatnonzero(np.isin(table, labels))] = number
+            codes, affine = z["codes_zyx"], z["affine_xyz"]
+            maps = [to_model_grid(group_of[c].transpose(2, 1, 0), affine) for c in codes]
+        # (subjects, Z, X, Y): a slice is contiguous.
+        self.groups = torch.from_numpy(np.stack([m.transpose(2, 0, 1) for m in maps]))
+        with np.load(data / "lesions" / "lesions_mni1mm.npz") as z:
+            keep = [i for i, name in enumerate(z["patients"]) if name not in exclude]
+            size = int(np.prod(z["shape"][1:]))
+            bits = np.unpackbits(z["bits"][keep], axis=1)[:, :size]
+            masks = bits.reshape(-1, *z["shape"][1:])
+            masks = np.stack([to_model_grid(m, z["affine"]).transpose(2, 0, 1) for m in masks])
+        self.lesions = torch.from_numpy(masks)
+        tissue = (self.groups > 0) & (self.groups != NAMES.index("fluid") + 1)
+        self.usable = [torch.nonzero(t.sum(dim=(1, 2)) > 1500)[:, 0] for t in tissue]
+
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n random slices with their neighbours.
+
+        Returns
+        -------
+        images : (n, 4, 3, X, Y) in normalised intensity, modalities as in `MODALITIES`.
+        slices : (n,) index of the middle slice on the model grid.
+        """
+        groups, lesion, slices = self._draw(n, generator)
+        groups, lesion = self._deform(groups, lesion, generator)
+        images = self._paint(groups, lesion, generator)
+        brain = self._brain(groups, generator)
+        images = _blur(images, generator) * brain[:, None]
+        return images, slices
+
+    def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        groups, lesions, slices = [], [], []
+        for _ in range(n):
+            who = int(torch.randint(len(self.groups), (), generator=generator))
+            usable = self.usable[who]
+            k = int(usable[torch.randint(len(usable), (), generator=generator)])
+            k = min(max(k, 1), GRID_SHAPE[2] - 2)
+            whose = int(torch.randint(len(self.lesions), (), generator=generator))
+            groups.append(self.groups[who, k - 1 : k + 2])
+            lesions.append(self.lesions[whose, k - 1 : k + 2])
+            slices.append(k)
+        return torch.stack(groups).float(), torch.stack(lesions).float(), torch.tensor(slices)
+
+    def _deform(
+        self, groups: Tensor, lesion: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        where = random_warp(len(groups), generator, atrophy=True)
+        groups = F.grid_sample(groups, where, mode="nearest", align_corners=False)
+        lesion = F.grid_sample(lesion, where, mode="bilinear", align_corners=False)
+        return groups.long(), lesion
+
+    def _paint(self, groups: Tensor, lesion: Tensor, generator: torch.Generator) -> Tensor:
+        n = len(groups)
+        look = torch.tensor([[LOOK[g][m] for g in NAMES] for m in MODALITIES])
+        jitter = torch.randn(n, *look.shape, generator=generator)
+        # One shared change of white/grey contrast and one change per structure.
+        table = look * (1 + 0.06 * jitter)
+        table[:, 1] *= uniform((n, 1), 0.85, 1.5, generator)  # vessels set T1c's scale
+        table[:, 2, :-3] *= uniform((n, 1), 0.8, 1.25, generator)  # T2: fluid sets the scale
+        table[:, :, -1] += 0.08 * torch.randn(n, len(MODALITIES), generator=generator)
+        table = torch.cat([torch.zeros(n, len(MODALITIES), 1), table], dim=2)
+        flat = groups.flatten(1)[:, None].expand(-1, len(MODALITIES), -1)
+        images = table.gather(2, flat).view(n, len(MODALITIES), *groups.shape[1:])
+        spot = (lesion * ((groups == 1) | (groups == NAMES.index("stem") + 1)))[:, None]
+        images = images + spot * (table[:, :, -1][:, :, None, None, None] - images)
+        texture = smooth_noise(n, 6, generator) + 0.7 * smooth_noise(n, 24, generator)
+        solid = (groups > 0)[:, None]
+        weight = torch.tensor(list(TEXTURE.values()))[None, :, None, None, None]
+        return images + solid * weight * texture[:, None]
+
+    def _brain(self, groups: Tensor, generator: torch.Generator) -> Tensor:
+        """Masks as tight or as generous as different brain extractions are."""
+        tissue = ((groups > 0) & (groups != NAMES.index("fluid") + 1)).float()
+        margin = int(torch.randint(2, 7, (), generator=generator))
+        near = F.max_pool2d(tissue, 2 * margin + 1, stride=1, padding=margin)
+        return near * (groups > 0)
+
+
+def random_warp(n: int, generator: torch.Generator, *, atrophy: bool = False) -> Tensor:
+    """(n, X, Y, 2) sampling positions of a random smooth deformation for `grid_sample`."""
+    shape = GRID_SHAPE[:2]
+    angle = uniform((n,), -0.12, 0.12, generator)
+    scale = uniform((n, 2), 0.93, 1.1, generator)
+    shift = uniform((n, 2), -0.05, 0.05, generator)
+    flip = torch.ones(n)
+    flip[torch.rand(n, generator=generator) < 0.5] = -1.0
+    theta = torch.zeros(n, 2, 3)
+    # grid_sample's first coordinate runs along the last axis (Y, anterior).
+    theta[:, 0, 0] = angle.cos() * scale[:, 0]
+    theta[:, 0, 1] = -angle.sin()
+    theta[:, 1, 0] = angle.sin() * flip
+    theta[:, 1, 1] = angle.cos() * scale[:, 1] * flip
+    theta[:, :, 2] = shift
+    where = F.affine_grid(theta, [n, 1, *shape], align_corners=False)
+    coarse = 0.02 * torch.randn(n, 2, 6, 7, generator=generator)
+    fine = 0.008 * torch.randn(n, 2, 14, 16, generator=generator)
+    field = sum(
+        F.interpolate(f, shape, mode="bicubic", align_corners=False) for f in (coarse, fine)
+    )
+    where = where + torch.as_tensor(field).permute(0, 2, 3, 1)
+    if atrophy:  # enlarge or shrink what lies around the ventricles
+        amount = uniform((n, 1, 1, 1), -0.15, 0.45, generator)
+        centre = torch.tensor([0.05, 0.0])
+        reach = ((where - centre) ** 2 / torch.tensor([0.16, 0.12])).sum(-1, keepdim=True)
+        where = centre + (where - centre) * (1 - amount * torch.exp(-reach))
+    return where
+
+
+def smooth_noise(n: int, cells: int, generator: torch.Generator) -> Tensor:
+    """(n, 3, X, Y) smooth noise of unit size with about `cells` bumps along an axis."""
+    noise = torch.randn(n, 1, cells, cells, generator=generator)
+    shape = GRID_SHAPE[:2]
+    return F.interpolate(noise, shape, mode="bicubic", align_corners=False).expand(-1, 3, -1, -1)
+
+
+def uniform(
+    shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
+) -> Tensor:
+    """Uniform random numbers in [low, high)."""
+    return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Partial volume: a Gaussian of 0.5 to 1.1 voxels, a little different by modality."""
+    out = []
+    for m in range(images.shape[1]):
+        sigma = float(uniform((1,), 0.5, 1.1, generator))
+        offsets = torch.arange(-2.0, 3.0)
+        kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
+        kernel = kernel / kernel.sum()
+        x = images[:, m].flatten(0, 1)[:, None]
+        x = F.conv2d(x, kernel.view(1, 1, -1, 1), padding=(2, 0))
+        x = F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, 2))
+        out.append(x.view(images[:, m].shape))
+    return torch.stack(out, dim=1)
