@@ -65,9 +65,10 @@ def run_python(code: str, *arguments: str) -> str:
 
 
 def modules_of(floor: str) -> list[str]:
-    """Names of all modules of one floor: a folder of the package, or one file."""
+    """Names of all modules of one floor, a folder or one file; not `__main__`, which runs."""
     folder = PACKAGE / floor
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    files = [file for file in files if file.name != "__main__.py"]
     dotted = [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in files]
     return [name.removesuffix(".__init__") for name in dotted]
 
