@@ -209,7 +209,7 @@ class FakePrepared:
         self, volume: Any, *, axis: int | None = None, start: int = 0, stop: int | None = None
     ) -> Any:
         planes = (slice(None),) * (axis or 0) + (slice(start, stop),)
-        return np.where(self.reference_mask, volume, 0)[planes].astype(np.float32)
+        return np.where(self.reference_mask[planes], volume[planes], np.float32(0))
 
     def model_slices(self, axis: int, start: int, stop: int) -> range:
         return range(start, stop) if axis == 2 else range(self.grid.shape[2])

@@ -3,10 +3,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests._fakes import FAMILIES
 
 from napari_medsyn.exploration.engines.in_process import InProcessEngine
 from napari_medsyn.exploration.requests import Finished, Request, SlabReady, Stopped, Viewport
-from tests._fakes import FAMILIES
 
 pytestmark = pytest.mark.usefixtures("fake_preparation")
 

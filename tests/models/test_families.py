@@ -5,12 +5,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from tests._fakes import FAMILIES, FakeFamily, make_package
 
 from napari_medsyn.errors import EngineError, UnusableModel
 from napari_medsyn.models import families
 from napari_medsyn.models.families import TABLE, load_family, resolve_device, usable_cpus
 from napari_medsyn.registry.card import read_card
-from tests._fakes import FAMILIES, FakeFamily, make_package
 
 
 @pytest.fixture

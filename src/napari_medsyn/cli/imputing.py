@@ -113,11 +113,12 @@ def _impute_into(session: Session, out: Path, sources: list[Path], overwrite: bo
             message = failure.message if failure is not None else "nothing came of it"
             kind = UnusableStudy if failure and failure.cause == "input" else EngineError
             raise kind(message)
-        for note in results.notes:
-            say(note, 0)
         files = save_results(
             results, session.results_reference, out, existing=existing, protect=sources
         )
+    # Only now: what cannot be used is told in one line.
+    for note in (*_reading_notes(session.study), *results.notes):
+        say(note)
     for file in files:
         show(str(file))
 
@@ -169,6 +170,11 @@ def _read_study(paths: dict[str, Path], mask: Path | None) -> Study:
         scans.append(read_scan(path).with_modality(modality))
     del mask
     return Study(tuple(scans))
+
+
+def _reading_notes(study: Study) -> list[str]:
+    """What the readers have to say of the files."""
+    return [f"{scan.source}: {note}" for scan in study for note in scan.facts.get("notes", ())]
 
 
 @contextmanager

@@ -145,8 +145,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
-    # torch has no class of its own for a failed allocation on the CPU.
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    # torch has no class of its own for these: the CPU's allocator, cuDNN's and cuBLAS's.
+    signs = ("DefaultCPUAllocator", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
 
 
 def _free_device_memory() -> None:

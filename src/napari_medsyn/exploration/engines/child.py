@@ -22,6 +22,7 @@ from napari_medsyn.exploration.caching import Caches
 from napari_medsyn.exploration.engines.messages import (
     Answer,
     Cancel,
+    Dropped,
     Job,
     LookAt,
     Planes,
@@ -60,9 +61,11 @@ class Worker:
         while True:
             self._take(self._receive())
             while self._request is not None:
-                self._compute(self._number, self._request)
+                if self._outputs is None:
+                    raise RuntimeError("a job without a buffer")
+                self._compute(self._number, self._request, self._outputs)
 
-    def _compute(self, number: int, request: Request) -> None:
+    def _compute(self, number: int, request: Request, outputs: SharedBuffer) -> None:
         """Compute one job, and send what comes of it."""
         axis = 0
 
@@ -71,9 +74,7 @@ class Worker:
         ) -> Mapping[str, NDArray[np.float32]]:
             nonlocal axis
             axis = along
-            if self._outputs is None:
-                raise RuntimeError("a job without a buffer")
-            return output_arrays(self._outputs, names, shape, along)
+            return output_arrays(outputs, names, shape, along)
 
         def send(event: Event) -> None:
             self._send(number, axis, event)
@@ -84,7 +85,8 @@ class Worker:
         for event in answer(request, self._caches, hooks):
             send(event)
         if self._request is request:
-            self._request = None
+            # The buffer now and not with the next job: unmapping it takes milliseconds.
+            self._request = self._outputs = None
 
     def _newest(self) -> Request | None:
         """The newest job's request after reading what has come; None if it was cancelled."""
@@ -107,8 +109,10 @@ class Worker:
                 self._voxels = {name: self._voxels[name] for name in message.content_hashes}
             case LookAt() if message.number == self._number:
                 self._viewport = message.viewport
-            case Cancel() if message.number == self._number:
-                self._request = None
+            case Cancel():
+                if message.number == self._number:
+                    self._request = None
+                self._connection.send(Dropped(message.number))
         self._connection.send(Taken())
 
     def _send(self, number: int, axis: int, event: Event) -> None:
@@ -132,8 +136,11 @@ def main() -> None:
     """Take address and key from standard input, and serve."""
     faulthandler.enable()
     facts = json.loads(sys.stdin.readline())
+    address = facts["address"]
     Thread(target=_end_with_parent, name="medsyn-lifeline", daemon=True).start()
-    with Client(facts["address"], authkey=bytes.fromhex(facts["key"])) as connection:
+    # Host and port, where it is not the name of a socket or pipe, come as a JSON list.
+    address = tuple(address) if isinstance(address, list) else address
+    with Client(address, authkey=bytes.fromhex(facts["key"])) as connection:
         Worker(connection, facts["families"]).serve()
 
 

@@ -39,7 +39,7 @@ class Child:
         # Open for as long as the child lives: a pipe that nobody reads would fill and block it.
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         key = secrets.token_bytes(32)
-        with Listener(authkey=key) as listener:
+        with _listener(key) as listener:
             # -P: a file called torch.py in the current folder is not to be imported.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _MODULE],
@@ -131,3 +131,12 @@ class Child:
         length = self._log.seek(0, 2)
         self._log.seek(max(0, length - 4000))
         return self._log.read().decode(errors="replace").strip()
+
+
+def _listener(key: bytes) -> Listener:
+    """A place for the child to call: a socket or pipe, or a port of this computer only."""
+    try:
+        return Listener(authkey=key)
+    except OSError:
+        # The name of a socket has at most about 100 letters, and TMPDIR may have more.
+        return Listener(("127.0.0.1", 0), authkey=key)

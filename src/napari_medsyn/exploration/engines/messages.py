@@ -53,7 +53,7 @@ class LookAt:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Drop that job, and say so with `Answer(number, Stopped)`."""
+    """Drop that job, and say so with `Dropped`."""
 
     number: int
 
@@ -64,6 +64,13 @@ class Cancel:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """The child has read one more message, and attached what it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The child has read that a job is to be dropped, so it listens: no need to kill it."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

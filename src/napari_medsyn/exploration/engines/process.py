@@ -9,14 +9,16 @@ that reads from the child only put messages into its queue, so there are no lock
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from time import monotonic
+from traceback import format_exc
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +29,7 @@ from napari_medsyn.exploration.engines.launching import Child
 from napari_medsyn.exploration.engines.messages import (
     Answer,
     Cancel,
+    Dropped,
     Job,
     LookAt,
     Planes,
@@ -51,6 +54,8 @@ from napari_medsyn.exploration.requests import (
     Viewport,
 )
 from napari_medsyn.scans.study import Scan
+
+_LOG = logging.getLogger(__name__)
 
 #: How long a child may take to notice that it is to stop, before it is killed.
 PATIENCE_S: Final = 1.0
@@ -110,7 +115,11 @@ class _Work:
     outputs: SharedBuffer | None = None
 
     def tell(self, event: Event) -> None:
-        self.on_event(event)
+        """Hand an event to whoever asked."""
+        try:
+            self.on_event(event)
+        except Exception:  # noqa: BLE001 - whatever a listener raises, it must not end the driver
+            _LOG.exception("a listener failed on %s", type(event).__name__)
 
     def arrays(self, axis: int) -> dict[str, Any]:
         """The outputs as they are in the buffer, not to be written to."""
@@ -172,7 +181,11 @@ class _Driver:
                 continue
             if command is None or self._is_closed:
                 break
-            command(self)
+            try:
+                command(self)
+            except Exception:  # noqa: BLE001 - the driver's fence: without it a defect, or a
+                # scan with a fact that cannot be sent, would leave the session waiting for ever
+                self._finish(Failed, "The engine failed; please report the details.", format_exc())
         self._end_child()
 
     def submit(self, request: Request, on_event: OnEvent) -> None:
@@ -183,7 +196,11 @@ class _Driver:
 
     def look_at(self, viewport: Viewport) -> None:
         work = self._work
-        if work is not None and work.outputs is not None and len(self._unread) < MAX_UNREAD:
+        if work is None:
+            return
+        if work.outputs is None:
+            work.request = replace(work.request, viewport=viewport)
+        elif len(self._unread) < MAX_UNREAD:
             self._send(LookAt(work.number, viewport))
 
     def cancel(self) -> None:
@@ -202,8 +219,10 @@ class _Driver:
             self._unread.popleft()
             self._send_work()
             return
-        if message.number == self._ending and _ends(message):
-            self._ending = None
+        if isinstance(message, Dropped):
+            if message.number == self._ending:
+                self._ending = None
+            return
         if self._work is not None and message.number == self._work.number:
             self._answer(self._work, message)
 
@@ -312,10 +331,3 @@ def _listen(child: Child, queue: SimpleQueue[Callable[[_Driver], None] | None]) 
         while True:
             queue.put(heard(connection.recv()))
     queue.put(lambda driver: driver.lost(child))
-
-
-def _ends(message: Any) -> bool:
-    """Whether nothing more comes of a job after `message`."""
-    return isinstance(message, Whole) or (
-        isinstance(message, Answer) and not isinstance(message.event, Progress)
-    )
