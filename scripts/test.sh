@@ -18,7 +18,7 @@ for kind in CONFIG_HOME CACHE_HOME DATA_HOME STATE_HOME RUNTIME_DIR; do
     export "XDG_$kind=$HOME_OF_TEST/$kind"
 done
 export QT_API=pyqt6 PYTEST_QT_API=pyqt6
-unset QT_QPA_PLATFORM NAPARI_ASYNC
+unset QT_QPA_PLATFORM NAPARI_ASYNC MEDSYN_HOME
 
 failed=()
 check() {
@@ -41,7 +41,7 @@ check "ruff format" ruff format --check .
 check "mypy" mypy
 check "import-linter" lint-imports --no-logo
 check "npe2 validate" npe2 validate napari-medsyn
-check "pytest" "${screen[@]}" python -m pytest "$@"
+check "pytest" ${screen[@]+"${screen[@]}"} python -m pytest "$@"
 
 if [ ${#failed[@]} -gt 0 ]; then
     fail "$(printf '%s, ' "${failed[@]}" | sed 's/, $//') failed; see above"
