@@ -15,25 +15,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_medsyn.models.mmhvae import MMHVAE, Topology
+from napari_medsyn.models.mmhvae import MMHVAE, Topology, positions
 from training.mmhvae import losses
 from training.mmhvae.config import ARCHITECTURE, GRID_SHAPE, MODALITIES, Config
 from training.mmhvae.scans import RealSlices, vary
 from training.mmhvae.simulate import Simulator
 
 SAVE_EVERY = 100
-
-
-def positions(slices: Tensor) -> Tensor:
-    """(N, 3, X/2, Y/2) where each voxel lies on the model grid, in [-1, 1]."""
-    x = torch.linspace(-1, 1, GRID_SHAPE[0] // 2)
-    y = torch.linspace(-1, 1, GRID_SHAPE[1] // 2)
-    plane = torch.stack(torch.meshgrid(x, y, indexing="ij"))
-    z = 2 * slices.float() / (GRID_SHAPE[2] - 1) - 1
-    n = len(slices)
-    return torch.cat(
-        [plane.expand(n, -1, -1, -1), z.view(n, 1, 1, 1).expand(n, 1, *plane.shape[1:])], dim=1
-    )
 
 
 def draw_subset(present: Sequence[bool], generator: torch.Generator) -> list[int]:
@@ -140,7 +128,7 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch when only the modalities `fed` are read."""
         c = self.config
-        where = positions(slices).to(self.device)
+        where = positions(slices, GRID_SHAPE, int(ARCHITECTURE["patch"])).to(self.device)
         inside = mask[:, None].float().to(self.device)
         wanted = [i for i in range(len(MODALITIES)) if present[i]]
         with torch.autocast(self.device.type, torch.bfloat16):

@@ -1,0 +1,1 @@
+"""How good is an image: by number, against what was really scanned."""

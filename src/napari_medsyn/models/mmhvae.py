@@ -210,6 +210,23 @@ class MMHVAE(nn.Module):
         return self.product_of_experts(prior, experts)
 
 
+def positions(slices: Tensor, shape: Sequence[int], patch: int) -> Tensor:
+    """(N, 3, X / patch, Y / patch) where voxels lie on the model's grid, in [-1, 1].
+
+    Parameters
+    ----------
+    slices : (N,) indices along the last axis of the grid.
+    shape : (X, Y, Z) of the grid.
+    """
+    x = torch.linspace(-1, 1, shape[0] // patch)
+    y = torch.linspace(-1, 1, shape[1] // patch)
+    plane = torch.stack(torch.meshgrid(x, y, indexing="ij"))
+    z = 2 * slices.float() / (shape[2] - 1) - 1
+    n = len(slices)
+    depth = z.view(n, 1, 1, 1).expand(n, 1, *plane.shape[1:])
+    return torch.cat([plane.expand(n, -1, -1, -1), depth], dim=1)
+
+
 def product_by_inverse_scale(
     prior: Tensor | None, experts: Sequence[Tensor]
 ) -> tuple[Gaussian, Gaussian]:
