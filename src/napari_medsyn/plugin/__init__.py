@@ -1,0 +1,1 @@
+"""The napari plugin: Qt and napari are used here and nowhere else."""

@@ -65,6 +65,8 @@ class Comparison(Section):
         self.body.addLayout(layout)
 
     def _follow_viewer(self) -> None:
+        # Undone last: by then no slot of ours is connected any more.
+        self._connections.on_close(self._restore)
         layers = self._viewer.layers
         self._connections.add(layers.events.inserted, self._on_inserted)
         self._connections.add(layers.events.removed, self._show_state)
@@ -72,7 +74,6 @@ class Comparison(Section):
             self._connections.add(layer.events.visible, self._show_state)
         self._bind(_BLINK_KEY, self._blink_while_held)
         self._bind(_UNCERTAINTY_KEY, self._toggle_uncertainty)
-        self._connections.on_close(self._restore)
 
     def show_side_by_side(self, on: bool) -> None:
         """Show every visible layer in its own cell, or all in one."""
@@ -85,8 +86,7 @@ class Comparison(Section):
         if on:
             if self._grid_before is None:
                 self._grid_before = (cells.enabled, cells.stride)
-            # Negative: the first layer of the list, the patient's first scan, comes first.
-            cells.stride = -1
+            cells.stride = 1
             cells.enabled = True
         else:
             self._restore_grid()
@@ -130,7 +130,7 @@ class Comparison(Section):
     def _show_state(self, *_: object) -> None:
         """Bring buttons, names and the mark on the canvas in line with the layers."""
         roles = {
-            mark.role: True
+            mark.role
             for layer in self._viewer.layers
             if layer.visible and (mark := mark_of(layer)) is not None
         }
@@ -154,7 +154,7 @@ class Comparison(Section):
             overlay.text = f"{SYNTHETIC} · research use, not for diagnosis"
             overlay.position = "bottom_right"
             overlay.color = (1.0, 0.72, 0.25, 1.0)
-            overlay.font_size = 12
+            overlay.font_size = 10
             overlay.visible = True
         elif ours:
             overlay.visible = False
@@ -171,18 +171,28 @@ class Comparison(Section):
         self._named = named
 
     def _set_visible(self, role: str, visible: bool) -> None:
-        """Show the role's layers: beside a visible imputed modality, its own; else the first."""
-        of_role = [layer for layer in self._viewer.layers if _has_role(layer, role)]
-        if visible and role == "uncertainty" and not grid(self._viewer).enabled:
-            seen = {
-                mark.modality
-                for layer in self._viewer.layers
-                if layer.visible and (mark := mark_of(layer)) and mark.role == "imputed"
-            }
-            of_role = [x for x in of_role if (m := mark_of(x)) and m.modality in seen] or of_role
-        for layer in of_role:
+        """Show or hide a role's layers; in one picture only that of the image on top."""
+        layers = [layer for layer in self._viewer.layers if _has_role(layer, role)]
+        cells = grid(self._viewer).enabled
+        if visible and role == "uncertainty":
+            seen = self._imputed_in_sight()
+            wanted = seen if cells else seen[-1:]
+            layers = [layer for layer in layers if _modality(layer) in wanted] or layers[-1:]
+        elif visible and not cells:
+            layers = layers[:1]
+        for layer in layers:
             layer.visible = visible
         self._show_state()
+        if cells:
+            self._viewer.reset_view()
+
+    def _imputed_in_sight(self) -> list[str]:
+        """Modalities of the imputed layers that are visible, the topmost last."""
+        return [
+            _modality(layer)
+            for layer in self._viewer.layers
+            if layer.visible and _has_role(layer, "imputed")
+        ]
 
     def _bind(self, key: str, function: object) -> None:
         self._viewer.bind_key(key, function, overwrite=True)
@@ -211,6 +221,11 @@ def _switch(text: str, tip: str) -> QPushButton:
 def _has_role(layer: Layer, role: str) -> bool:
     mark = mark_of(layer)
     return mark is not None and mark.role == role
+
+
+def _modality(layer: Layer) -> str:
+    mark = mark_of(layer)
+    return mark.modality if mark is not None else ""
 
 
 def _is_result(layer: Layer) -> bool:

@@ -7,13 +7,14 @@ of the interface, so that every heavy import is inside a function.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_medsyn.errors import MedsynError
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_medsyn.plugin.explorer import Explorer
@@ -23,10 +24,13 @@ LayerData = tuple[Any, ...]
 #: What a reader answers when there is nothing to add; npe2 then tries no other reader.
 _NO_LAYERS: list[LayerData] = [(None,)]
 
+#: How many files of a folder are looked at before it is left to other readers.
+_FILES_LOOKED_AT = 100
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]]:
-    """The reader of scans, for a file, a DICOM folder or several of them."""
-    return read_layers
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """The reader, for a scan or a folder of scans; None where another plugin should try."""
+    return read_layers if all(_may_read(Path(one)) for one in _listed(path)) else None
 
 
 def read_layers(path: str | list[str]) -> list[LayerData]:
@@ -38,24 +42,19 @@ def read_layers(path: str | list[str]) -> list[LayerData]:
     -------
     One (voxels, keywords, layer type) per scan; the keywords' metadata hold the scan.
     """
-    from napari_medsyn.plugin.layers import scan_layer_data
-    from napari_medsyn.scans.reading import read_scans
+    from napari_medsyn.plugin.loading import read_paths
 
-    layers: list[LayerData] = []
-    for one in [path] if isinstance(path, str) else path:
-        try:
-            layers += [scan_layer_data(scan) for scan in read_scans(one)]
-        except MedsynError as error:
-            _notify(str(error))
-    return layers or _NO_LAYERS
+    loaded = read_paths([Path(one) for one in _listed(path)])
+    for sentence in loaded.refusals:
+        _notify(sentence)
+    return [data for _, data in loaded.scans] or _NO_LAYERS
 
 
 def sample_patient() -> list[LayerData]:
     """The synthetic sample patient as napari layers."""
-    from napari_medsyn.plugin.layers import scan_layer_data
-    from napari_medsyn.scans.sample import sample_study
+    from napari_medsyn.plugin.loading import read_sample
 
-    return [scan_layer_data(scan) for scan in sample_study()]
+    return [data for _, data in read_sample().scans]
 
 
 def write_nifti(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -82,7 +81,7 @@ def show_side_by_side(viewer: napari.viewer.Viewer) -> None:
 def open_explorer(viewer: napari.viewer.Viewer) -> Explorer:
     """The viewer's MedSyn dock, opened if it was not."""
     _, explorer = viewer.window.add_plugin_dock_widget("napari-medsyn", "MedSyn")
-    return explorer  # type: ignore[return-value]
+    return cast("Explorer", explorer)
 
 
 def _write(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[str]:
@@ -97,6 +96,20 @@ def _write(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[st
         _notify(str(error))
         return []
     return [path]
+
+
+def _listed(path: str | list[str]) -> list[str]:
+    return [path] if isinstance(path, str) else path
+
+
+def _may_read(path: Path) -> bool:
+    """Whether it is worth a try; of a folder the first files tell."""
+    from napari_medsyn.scans.reading import is_readable
+
+    if not path.is_dir():
+        return is_readable(path)
+    files = (entry for entry in path.iterdir() if entry.is_file())
+    return any(is_readable(file) for file in islice(files, _FILES_LOOKED_AT))
 
 
 def _notify(sentence: str) -> None:

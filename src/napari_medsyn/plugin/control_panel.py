@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-from napari_medsyn.exploration.controls import PRESENT
+from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import PreparationOptions
-from napari_medsyn.plugin.editors import Editor, make_editor
+from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, make_editor
 from napari_medsyn.plugin.widgets import Section
 from napari_medsyn.registry.card import ModelCard
 
@@ -27,6 +27,7 @@ class ControlPanel(Section):
     def __init__(self) -> None:
         super().__init__("Controls")
         self.editors: dict[str, Editor] = {}
+        self._shown: list[QWidget] = []
         self._form = QWidget()
         self._rows = _form_layout(self._form)
         self.preparation = PreparationForm()
@@ -36,9 +37,11 @@ class ControlPanel(Section):
 
     def show_card(self, card: ModelCard | None) -> None:
         """Build the editors for the controls of `card`."""
-        while (item := self._rows.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        for widget in self._shown:
+            self._rows.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self._shown.clear()
         self.editors.clear()
         for control in card.controls if card else ():
             # What the model may read is switched beside each scan.
@@ -47,6 +50,7 @@ class ControlPanel(Section):
                 continue
             label = QLabel(control.label)
             label.setToolTip(control.help)
+            self._shown += [label, editor]
             row = len(self.editors)
             self._rows.addWidget(label, row, 0)
             self._rows.addWidget(editor, row, 1)
@@ -58,6 +62,12 @@ class ControlPanel(Section):
         for name, editor in self.editors.items():
             if name in values:
                 editor.show_value(values[name])
+
+    def show_present(self, present: Sequence[str]) -> None:
+        """Say that what the model reads is not missing."""
+        targets = self.editors.get(TARGETS)
+        if isinstance(targets, ModalitiesEditor):
+            targets.show_unavailable(present, "It is there; switch it off above to impute it")
 
     def _on_edited(self, name: str, value: object) -> None:
         self.control_changed.emit(name, value)
@@ -87,6 +97,10 @@ class PreparationForm(QCollapsible):
         self.bias_field.setToolTip("Slow (about a minute); for uneven brightness across the head")
         content = QWidget()
         rows = _form_layout(content)
+        rows.setContentsMargins(0, 6, 0, 0)
+        for layout in (self.layout(), self.content().layout()):
+            if layout is not None:
+                layout.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(QLabel("Register"), 0, 0)
         rows.addWidget(self.register, 0, 1)
         rows.addWidget(QLabel("Brain mask"), 1, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -50,10 +50,11 @@ class SliderEditor(Editor):
     def __init__(self, control: Continuous) -> None:
         super().__init__(control)
         self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self._decimals = _decimals(control.step)
         self.slider.setRange(control.minimum, control.maximum)
-        self.slider.setSingleStep(control.step)
-        self.slider.setPageStep(10 * control.step)
-        self.slider.setDecimals(_decimals(control.step))
+        self.slider.setSingleStep(control.step)  # type: ignore[arg-type]
+        self.slider.setPageStep(10 * control.step)  # type: ignore[arg-type]
+        self.slider.setDecimals(self._decimals)
         self.slider.setAccessibleName(control.label)
         self.slider.valueChanged.connect(self._on_moved)
         self.row.addWidget(self.slider)
@@ -63,7 +64,7 @@ class SliderEditor(Editor):
             self.slider.setValue(value)
 
     def _on_moved(self, value: float) -> None:
-        self.edited.emit(round(float(value), _decimals(self.control.step)))
+        self.edited.emit(round(float(value), self._decimals))
 
 
 class SpinEditor(Editor):
@@ -73,7 +74,7 @@ class SpinEditor(Editor):
         super().__init__(control)
         self.spin = _spin_box(control.minimum, control.maximum, control.label)
         self.spin.setSingleStep(control.step)
-        self.spin.valueChanged.connect(self.edited)
+        self.spin.valueChanged.connect(self.edited.emit)
         self.row.addWidget(self.spin)
 
     def show_value(self, value: Any) -> None:
@@ -87,7 +88,7 @@ class SeedEditor(Editor):
     def __init__(self, control: Seed) -> None:
         super().__init__(control)
         self.spin = _spin_box(0, _LARGEST_SPIN, control.label)
-        self.spin.valueChanged.connect(self.edited)
+        self.spin.valueChanged.connect(self.edited.emit)
         self.renew = IconButton("dice", "Draw a new seed")
         self.renew.clicked.connect(self._on_renew)
         self.row.addWidget(self.spin)
@@ -109,7 +110,7 @@ class TickEditor(Editor):
         super().__init__(control)
         self.box = QCheckBox()
         self.box.setAccessibleName(control.label)
-        self.box.toggled.connect(self.edited)
+        self.box.toggled.connect(self.edited.emit)
         self.row.addWidget(self.box)
 
     def show_value(self, value: Any) -> None:
@@ -155,6 +156,12 @@ class ModalitiesEditor(Editor):
         for modality, button in self.buttons.items():
             with QSignalBlocker(button):
                 button.setChecked(modality in (value or ()))
+
+    def show_unavailable(self, modalities: Collection[str], reason: str) -> None:
+        """Grey the buttons of `modalities`; `reason` becomes their tooltip."""
+        for modality, button in self.buttons.items():
+            button.setEnabled(modality not in modalities)
+            button.setToolTip(reason if modality in modalities else self.control.help)
 
     def _on_clicked(self) -> None:
         chosen = tuple(name for name, button in self.buttons.items() if button.isChecked())

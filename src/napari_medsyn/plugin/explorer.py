@@ -19,29 +19,21 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import Finished, Progress, SlabReady
+from napari_medsyn.exploration.saving import save_results
 from napari_medsyn.exploration.session import FAILED, IDLE, PREPARING, RUNNING, Session
 from napari_medsyn.plugin.adapters import plain_viewer
 from napari_medsyn.plugin.comparison import Comparison
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.control_panel import ControlPanel
 from napari_medsyn.plugin.dispatch import Background, GuiDispatcher, Outcome
-from napari_medsyn.plugin.layers import mark_of
-from napari_medsyn.plugin.loading import (
-    FILE_FILTER,
-    LayerData,
-    SeriesDialog,
-    read_layers,
-    read_paths,
-    read_sample,
-)
+from napari_medsyn.plugin.intake import Intake
+from napari_medsyn.plugin.loading import FILE_FILTER
 from napari_medsyn.plugin.model_panel import ModelPanel
 from napari_medsyn.plugin.results import ResultLayers
 from napari_medsyn.plugin.run_panel import RunPanel
-from napari_medsyn.plugin.scan_layers import ScanLayers
 from napari_medsyn.plugin.study_panel import StudyPanel
 from napari_medsyn.plugin.view import displayed_plane
 from napari_medsyn.plugin.widgets import MessageArea
-from napari_medsyn.scans.study import Scan
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -62,20 +54,24 @@ class Explorer(QWidget):
     session : what it drives; by default a new one with an engine process of its own.
     """
 
-    def __init__(
-        self, napari_viewer: napari.viewer.Viewer, session: Session | None = None
-    ) -> None:
+    def __init__(self, napari_viewer: napari.viewer.Viewer, session: Session | None = None) -> None:
         super().__init__()
         self.viewer = plain_viewer(napari_viewer)
         self._connections = Connections()
         self._dispatch = GuiDispatcher()
         self._background = Background(self._dispatch)
         self.session = session if session is not None else _new_session(self._dispatch)
-        self.scan_layers = ScanLayers(self.viewer)
         self.results = ResultLayers(self.viewer)
-        self._impute_when_loaded = False
         self._closing_order()
         self._build()
+        self.intake = Intake(
+            self,
+            self.viewer,
+            self.session,
+            self._background,
+            self.message.show_message,
+            self.run_panel.show_phase,
+        )
         self._connect_panels()
         self._connect_session()
         self._connect_viewer()
@@ -149,7 +145,7 @@ class Explorer(QWidget):
         study.sample_asked.connect(self.load_sample)
         study.use_changed.connect(self._try(self.session.use_modality))
         study.modality_changed.connect(self._try(self.session.set_modality))
-        study.remove_asked.connect(self.remove_scan)
+        study.remove_asked.connect(self.intake.remove)
         self.model_panel.model_chosen.connect(self._try(self.session.choose_model))
         self.model_panel.device_chosen.connect(self._try(self.session.set_device))
         self.control_panel.control_changed.connect(self._on_control)
@@ -175,7 +171,8 @@ class Explorer(QWidget):
 
     def _connect_viewer(self) -> None:
         layers, dims = self.viewer.layers.events, self.viewer.dims.events
-        self._connections.add(layers.inserted, self._on_layer_inserted)
+        self._connections.add(layers.inserted, self.intake.on_layer_inserted)
+        self._connections.add(layers.removed, self.intake.on_layer_removed)
         self._connections.add(layers.removed, self._on_layer_removed)
         for signal in (dims.current_step, dims.order, dims.ndisplay):
             self._connections.add(signal, self._show_plane)
@@ -190,116 +187,38 @@ class Explorer(QWidget):
                 self._try(self.session.choose_model)(usable[0])
         self._show_model()
         for layer in list(self.viewer.layers):
-            self._offer(layer)
+            self.intake.offer(layer)
         self._show_all()
 
-    # ---- scans come in and go ------------------------------------------------------
+    # ---- what a script or a command asks for ---------------------------------------
 
     def open_paths(self, paths: Sequence[str | Path]) -> None:
         """Read files and folders on a thread and load the scans they hold."""
-        chosen = [Path(path) for path in paths]
-        if chosen:
-            names = ", ".join(path.name for path in chosen[:3])
-            self.run_panel.show_phase(f"Reading {names}…")
-            self._background.start(lambda: read_paths(chosen), self._on_read)
+        self.intake.open_paths(paths)
 
     def load_sample(self) -> None:
         """Load the synthetic sample patient."""
-        self.run_panel.show_phase("Reading the sample patient…")
-        self._background.start(read_sample, self._on_read)
+        self.intake.load_sample()
 
     def use_selected_layers(self, then_impute: bool = False) -> None:
         """Take the selected image layers as scans, whoever opened them."""
-        from napari.layers import Image
+        self.intake.use_selected_layers(self._impute_if_ready if then_impute else None)
 
-        chosen = [layer for layer in self.viewer.layers if layer in self.viewer.layers.selection]
-        images = [
-            layer
-            for layer in chosen
-            if isinstance(layer, Image) and self.scan_layers.scan_id_of(layer) is None
-        ]
-        self._impute_when_loaded = then_impute
-        if images:
-            self._background.start(lambda: read_layers(images), self._on_layers_read)
-        elif then_impute and len(self.session.study):
-            self._impute_after_loading()
-        else:
-            self.message.show_message("Select one or more image layers in the layer list first.")
+    def impute(self) -> None:
+        """Compute what is set, the plane on screen first."""
+        self.message.clear()
+        self.results.begin()
+        self._show_plane()
+        self._try(self.session.impute)()
 
-    def remove_scan(self, scan_id: str) -> None:
-        """Take a scan out of the study; its layer goes too if the dock made it."""
-        self.scan_layers.remove(scan_id)
-        if any(scan.id == scan_id for scan in self.session.study):
-            self.session.remove_scan(scan_id)
-
-    def _on_read(self, outcome: Outcome) -> None:
-        self.run_panel.show_phase("")
-        if not outcome.ok:
-            self.message.show_message(outcome.message, "bad", outcome.detail)
+    def save(self, folder: Path) -> None:
+        """Write the results and their provenance into `folder`, on a thread."""
+        results, reference = self.session.results, self.session.results_reference
+        if results is None or reference is None:
+            self.message.show_message("There is no result to save yet; press Impute first.", "bad")
             return
-        loaded = outcome.value
-        if loaded.refusals:
-            self.message.show_message(" ".join(loaded.refusals), "bad")
-        series = {scan.source for scan, _ in loaded.scans}
-        if len(loaded.scans) > 1 and len(series) < len(loaded.scans) and None not in series:
-            SeriesDialog(loaded.scans, self._add_scans, self).open()
-        else:
-            self._add_scans(loaded.scans)
-
-    def _add_scans(self, scans: Sequence[tuple[Scan, LayerData]]) -> None:
-        from napari.layers import Layer
-
-        for _, data in scans:
-            # The layer's mark brings the scan into the study: `_on_layer_inserted`.
-            self.viewer.add_layer(Layer.create(*data))
-
-    def _on_layers_read(self, outcome: Outcome) -> None:
-        if not outcome.ok:
-            self.message.show_message(outcome.message, "bad", outcome.detail)
-            return
-        scans, refusals = outcome.value
-        if refusals:
-            self.message.show_message(" ".join(refusals), "bad")
-        for scan, layer in scans:
-            if layer in self.viewer.layers:
-                self._adopt(scan, layer)
-        if self._impute_when_loaded:
-            self._impute_after_loading()
-
-    def _impute_after_loading(self) -> None:
-        self._impute_when_loaded = False
-        if self.session.readiness().ok:
-            self.impute()
-
-    def _on_layer_inserted(self, event: Event) -> None:
-        self._offer(event.value)
-
-    def _offer(self, layer: Any) -> None:
-        """Take a layer of one of our readers as a scan, unless it is a model's map."""
-        mark = mark_of(layer)
-        if mark is None or mark.role != "scan" or mark.modality == "label":
-            return
-        is_map = mark.scan.is_synthetic and mark.scan.name.startswith(("uncertainty", "residual"))
-        if not is_map:
-            self._adopt(mark.scan, layer)
-
-    def _adopt(self, scan: Scan, layer: Any) -> None:
-        """Have `scan` in the study and `layer` show it."""
-        if scan.modality and self.session.study.get(scan.modality) not in (None, scan):
-            self.message.show_message(
-                f"{scan.name}: the study has another {scan.modality} already; choose this "
-                "scan's modality, or remove one of the two."
-            )
-            scan = scan.with_modality("")
-        self.scan_layers.adopt(scan, layer)
-        self._try(self.session.add_scan)(scan)
-
-    def _on_layer_removed(self, event: Event) -> None:
-        self.results.forget(event.value)
-        scan_id = self.scan_layers.scan_id_of(event.value)
-        if scan_id is not None:
-            self.scan_layers.forget(scan_id)
-            self.remove_scan(scan_id)
+        self.run_panel.show_phase("Saving…")
+        self._background.start(lambda: save_results(results, reference, folder), self._on_saved)
 
     # ---- dialogs and drops ---------------------------------------------------------
 
@@ -314,23 +233,19 @@ class Explorer(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept files and folders."""
-        if event.mimeData().hasUrls():
+        if _dropped_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Load the files and folders that were dropped."""
-        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
-        self.open_paths(paths)
+        self.open_paths(_dropped_paths(event))
 
     # ---- computing -----------------------------------------------------------------
 
-    def impute(self) -> None:
-        """Compute what is set, the plane on screen first."""
-        self.message.clear()
-        self.results.begin()
-        self._show_plane()
-        self._try(self.session.impute)()
+    def _impute_if_ready(self) -> None:
+        if self.session.readiness().ok:
+            self.impute()
 
     def _on_live(self, live: bool) -> None:
         self.results.begin()
@@ -380,6 +295,9 @@ class Explorer(QWidget):
         self.results.complete(results, reference)
         return " Showing the previous result."
 
+    def _on_layer_removed(self, event: Event) -> None:
+        self.results.forget(event.value)
+
     def _on_time_to_spare(self) -> None:
         if not self.results.show_waiting():
             self._put_off.stop()
@@ -390,17 +308,6 @@ class Explorer(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Save the results into a folder")
         if folder:
             self.save(Path(folder))
-
-    def save(self, folder: Path) -> None:
-        """Write the results and their provenance into `folder`, on a thread."""
-        from napari_medsyn.exploration.saving import save_results
-
-        results, reference = self.session.results, self.session.results_reference
-        if results is None or reference is None:
-            self.message.show_message("There is no result to save yet; press Impute first.", "bad")
-            return
-        self.run_panel.show_phase("Saving…")
-        self._background.start(lambda: save_results(results, reference, folder), self._on_saved)
 
     def _on_saved(self, outcome: Outcome) -> None:
         self.run_panel.show_phase("")
@@ -417,7 +324,7 @@ class Explorer(QWidget):
 
     def _on_study_changed(self) -> None:
         self._bring_back_results()
-        self.scan_layers.show_modalities(self.session.study)
+        self.intake.layers.show_modalities(self.session.study)
         self._show_plane()
         self._show_all()
 
@@ -428,7 +335,7 @@ class Explorer(QWidget):
     def _show_model(self) -> None:
         self.model_panel.show_card(self.session.card)
         self.control_panel.show_card(self.session.card)
-        self.control_panel.show_options(self.session.options)
+        self.control_panel.preparation.show_options(self.session.options)
         self.model_panel.show_device(self.session.device)
         self._show_all()
 
@@ -438,6 +345,7 @@ class Explorer(QWidget):
         used = [name for name in readable if session.uses(name)]
         self.study_panel.show_study(session.study, readable, used)
         self.control_panel.show_values(session.controls)
+        self.control_panel.show_present(session.present)
         self.run_panel.show_history(session.can_undo, session.can_redo)
         self.run_panel.show_live(session.live)
         self._show_fit()
@@ -486,6 +394,12 @@ class Explorer(QWidget):
                 self._show_all()
 
         return attempted
+
+
+def _dropped_paths(event: QDropEvent) -> list[str]:
+    data = event.mimeData()
+    urls = data.urls() if data is not None else []
+    return [url.toLocalFile() for url in urls if url.isLocalFile()]
 
 
 def _new_session(dispatch: GuiDispatcher) -> Session:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from qtpy.QtCore import QByteArray, QRectF, Qt
 from qtpy.QtGui import QIcon, QPainter, QPixmap
 from qtpy.QtSvg import QSvgRenderer
-from qtpy.QtWidgets import QAbstractButton, QWidget
 
 #: Strokes on a canvas of 24 x 24, by name.
 _STROKES = {
@@ -25,21 +24,18 @@ _PIXELS = 48  # twice what is shown, for screens with a doubled density
 
 
 def icon(name: str, colour: str) -> QIcon:
-    """The icon called `name` ("eye", "remove", …) in `colour` (any CSS colour)."""
+    """The icon called `name` ("eye", "remove", …) in `colour` (any CSS colour); faint if off."""
+    drawn = QIcon(_pixmap(name, colour, 1.0))
+    drawn.addPixmap(_pixmap(name, colour, 0.3), QIcon.Mode.Disabled)
+    return drawn
+
+
+def _pixmap(name: str, colour: str, opacity: float) -> QPixmap:
     svg = _SVG.format(path=_STROKES[name], colour=colour)
     pixmap = QPixmap(_PIXELS, _PIXELS)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
+    painter.setOpacity(opacity)
     QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, _PIXELS, _PIXELS))
     painter.end()
-    return QIcon(pixmap)
-
-
-def text_colour(widget: QWidget) -> str:
-    """The theme's text colour where `widget` stands, as CSS."""
-    return widget.palette().text().color().name()
-
-
-def set_icon(button: QAbstractButton, name: str) -> None:
-    """Give `button` the icon called `name` in the theme's text colour."""
-    button.setIcon(icon(name, text_colour(button)))
+    return pixmap

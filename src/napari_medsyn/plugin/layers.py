@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import MedsynError, UnusableStudy
-from napari_medsyn.scans.display import from_display, to_display
+from napari_medsyn.exploration.requests import Finished
+from napari_medsyn.exploration.saving import result_scan
+from napari_medsyn.scans.display import AXIS_LABELS, display_order, from_display, to_display
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.study import Scan
 
 if TYPE_CHECKING:
@@ -27,11 +30,20 @@ KEY: Final = "medsyn"
 #: How the name of every layer begins that a model made.
 SYNTHETIC: Final = "SYNTHETIC"
 
-AXES: Final = ("S", "P", "L")
 _UNITS: Final = ("mm", "mm", "mm")
 
+#: Voxels are blended on screen, as everywhere in radiology; the arrays are not touched.
+INTERPOLATION: Final = "linear"
+
 #: Body direction of an axis label: row of RAS+ world, and sign.
-_DIRECTIONS: Final = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+_DIRECTIONS: Final = {
+    "R": (0, 1),
+    "L": (0, -1),
+    "A": (1, 1),
+    "P": (1, -1),
+    "S": (2, 1),
+    "I": (2, -1),
+}
 
 #: Voxels looked at to find contrast limits.
 _SAMPLE: Final = 200_000
@@ -68,13 +80,13 @@ def mark_of(layer: Layer) -> Mark | None:
     return mark if isinstance(mark, Mark) else None
 
 
-def placement(scan: Scan) -> dict[str, Any]:
-    """Keywords that place the S, P, L array of `scan` in napari's world, mm."""
-    shown = to_display(scan)
+def placement(grid: Grid) -> dict[str, Any]:
+    """Keywords that place the S, P, L array of a scan of `grid` in napari's world, mm."""
+    order = display_order(grid)
     return {
-        "scale": tuple(shown.scale),
-        "translate": tuple(shown.translate),
-        "axis_labels": AXES,
+        "scale": tuple(order.scale),
+        "translate": tuple(order.translate),
+        "axis_labels": AXIS_LABELS,
         "units": _UNITS,
     }
 
@@ -89,11 +101,15 @@ def scan_layer_data(scan: Scan) -> tuple[NDArray[Any], dict[str, Any], str]:
     keywords = {
         "name": scan.name or scan.modality or "scan",
         "metadata": {KEY: Mark("scan", scan, scan.modality)},
-        **placement(scan),
+        **placement(scan.grid),
     }
     if scan.modality == "label" and np.issubdtype(array.dtype, np.integer):
         return array.copy(), keywords, "labels"
-    keywords |= {"colormap": "gray", "contrast_limits": contrast_limits(scan)}
+    keywords |= {
+        "colormap": "gray",
+        "contrast_limits": contrast_limits(scan),
+        "interpolation2d": INTERPOLATION,
+    }
     return array, keywords, "image"
 
 
@@ -158,7 +174,7 @@ def patient_affine(layer: Layer) -> NDArray[np.float64]:
     affine = np.eye(4)
     labels = [str(label).upper() for label in layer.axis_labels]
     if {_DIRECTIONS[name][0] for name in labels if name in _DIRECTIONS} != {0, 1, 2}:
-        labels = list(AXES)
+        labels = list(AXIS_LABELS)
     for axis, (label, millimetres) in enumerate(zip(labels, _millimetres(layer), strict=True)):
         row, sign = _DIRECTIONS[label]
         affine[row, :3] = [sign * step[axis] * millimetres for step in steps]
@@ -189,7 +205,7 @@ def scan_to_write(data: NDArray[Any], attributes: Mapping[str, Any]) -> Scan:
         from napari.layers import Image
 
         return scan_from_layer(Image(data, **attributes))
-    if tuple(data.shape) != tuple(to_display(mark.scan).array.shape):
+    if tuple(data.shape) != display_order(mark.scan.grid).shape:
         raise MedsynError(
             f"{name}: its shape {data.shape} is no longer that of its scan, so its place in "
             "the patient is not known"
@@ -197,30 +213,13 @@ def scan_to_write(data: NDArray[Any], attributes: Mapping[str, Any]) -> Scan:
     voxels = from_display(np.asarray(data), mark.scan)
     if mark.role == "scan":
         return replace(mark.scan, voxels=voxels)
-    return result_scan(voxels, mark, name)
-
-
-def result_scan(voxels: NDArray[Any], mark: Mark, name: str) -> Scan:
-    """A result as a scan on the patient's grid, marked as synthetic.
-
-    Raises
-    ------
-    MedsynError : its computation was not completed.
-    """
     if mark.provenance is None:
         raise MedsynError(
             f"{name}: its computation was not completed, so nobody could make it again; "
             "press Impute and save when it is done"
         )
-    kept = {key: mark.scan.facts[key] for key in ("sform_code", "qform_code") if key in mark.scan.facts}
-    return Scan(
-        voxels=voxels,
-        affine=mark.scan.affine,
-        modality=mark.modality,
-        name=name,
-        is_synthetic=True,
-        facts={**kept, "provenance": dict(mark.provenance)},
-    )
+    output = f"{mark.role}_{mark.modality}"
+    return result_scan(Finished(0, {output: voxels}, mark.provenance), output, mark.scan)
 
 
 def _millimetres(layer: Layer) -> list[float]:

@@ -32,6 +32,9 @@ FILE_FILTER = (
     "ending (*)"
 )
 
+#: Endings of files that hold a scan each; any other may be one slice of many.
+_ONE_SCAN = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
 #: Array, keywords and type of a layer, as napari's readers give them.
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -43,16 +46,32 @@ class Loaded:
     scans: tuple[tuple[Scan, LayerData], ...] = ()
     refusals: tuple[str, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the readers think the user should know."""
+        return tuple(note for scan, _ in self.scans for note in scan.facts.get("notes", ()))
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether one file or folder gave several scans, so that the user is asked which."""
+        sources = [scan.source for scan, _ in self.scans if scan.source is not None]
+        return len(set(sources)) < len(sources)
+
 
 def read_paths(paths: Sequence[Path]) -> Loaded:
-    """Read every scan of files and folders; slow, so for a worker thread."""
+    """Read every scan of files and folders; slow, so for a worker thread.
+
+    DICOM files that were chosen together are put together to series.
+    """
     from napari_medsyn.scans.reading import read_scans
 
+    slices = [path for path in paths if path.is_file() and _may_be_slice(path)]
+    others = [path for path in paths if path not in slices]
     scans: list[Scan] = []
     refusals: list[str] = []
-    for path in paths:
+    for chosen in ([slices] if slices else []) + others:
         try:
-            scans += read_scans(path)
+            scans += read_scans(chosen)
         except MedsynError as error:
             refusals.append(str(error))
     return _with_layers(scans, refusals)
@@ -86,6 +105,10 @@ def read_layers(layers: Sequence[Image]) -> tuple[list[tuple[Scan, Image]], list
     return scans, refusals
 
 
+def _may_be_slice(path: Path) -> bool:
+    return not path.name.lower().endswith(_ONE_SCAN)
+
+
 def _with_layers(scans: Sequence[Scan], refusals: Sequence[str]) -> Loaded:
     # Contrast limits are found here, where nobody waits.
     return Loaded(tuple((scan, scan_layer_data(scan)) for scan in scans), tuple(refusals))
@@ -106,12 +129,14 @@ class SeriesDialog(QDialog):
         self._scans = list(scans)
         self._then = then
         self.list = QListWidget()
+        self._items: list[QListWidgetItem] = []
         for scan, _ in self._scans:
             item = QListWidgetItem(_describe(scan))
             # What the model cannot know is not ticked, but may be.
             known = bool(scan.modality)
             item.setCheckState(Qt.CheckState.Checked if known else Qt.CheckState.Unchecked)
             self.list.addItem(item)
+            self._items.append(item)
         choices = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(choices.Ok | choices.Cancel)
         self.buttons.accepted.connect(self.accept)
@@ -130,7 +155,7 @@ class SeriesDialog(QDialog):
         ticked = [
             pair
             for row, pair in enumerate(self._scans)
-            if self.list.item(row).checkState() == Qt.CheckState.Checked
+            if self._items[row].checkState() == Qt.CheckState.Checked
         ]
         self._then(ticked)
 

@@ -82,8 +82,8 @@ class ModelPanel(Section):
                 tip = entry.card.summary if entry.card else entry.reason
                 self.models.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
                 if not entry.is_usable:
-                    item = self.models.model().item(row)
-                    item.setEnabled(False)
+                    # Item data of role UserRole - 1 are the flags; 0 stands for "disabled".
+                    self.models.setItemData(row, 0, Qt.ItemDataRole.UserRole - 1)
             self.models.setCurrentIndex(self.models.findData(chosen))
         self.models.setEnabled(bool(entries))
 

@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.exploration.requests import Finished, SlabReady
-from napari_medsyn.plugin.layers import KEY, SYNTHETIC, Mark, Role, mark_of, placement
+from napari_medsyn.plugin.layers import (
+    INTERPOLATION,
+    KEY,
+    SYNTHETIC,
+    Mark,
+    placement,
+)
 from napari_medsyn.plugin.view import displayed_plane
-from napari_medsyn.scans.display import to_display
+from napari_medsyn.scans.display import display_order
 from napari_medsyn.scans.study import Scan
 
 if TYPE_CHECKING:
@@ -28,14 +34,17 @@ class Look:
     title: str
     colormap: str
     limits: tuple[float, float]
+    blending: str = "translucent"
 
 
 #: Fixed, so that moving a slider shows a change of the voxels and not of the scale.
 LOOKS: Final[Mapping[str, Look]] = {
     "imputed": Look(f"{SYNTHETIC} imputed {{}}", "gray", (0.0, 1.1)),
-    "uncertainty": Look(f"{SYNTHETIC} uncertainty {{}}", "magma", (0.0, 0.2)),
+    "uncertainty": Look(f"{SYNTHETIC} uncertainty {{}}", "magma", (0.0, 0.2), "additive"),
     "reconstruction": Look(f"{SYNTHETIC} reconstruction {{}}", "gray", (0.0, 1.1)),
-    "residual": Look(f"{SYNTHETIC} |reconstruction − scan| {{}}", "inferno", (0.0, 0.3)),
+    "residual": Look(
+        f"{SYNTHETIC} |reconstruction − scan| {{}}", "inferno", (0.0, 0.3), "additive"
+    ),
 }
 
 
@@ -93,12 +102,12 @@ class ResultLayers:
         planes = [slice(None)] * 3
         planes[slab.axis] = slice(slab.start, slab.stop)
         for name, array in slab.arrays.items():
-            result = self._result(name)
+            result = self._result(name, reference)
             result.voxels[tuple(planes)] = array
             if result.mark.provenance is not None:
                 # Old and new planes together were made by nothing that could be named.
                 self._set_mark(result, None)
-            if result.layer is not None and self._on_screen(result.layer, slab):
+            if result.layer is not None and self._on_screen(result.layer, slab, reference):
                 result.layer.refresh(thumbnail=False, highlight=False, extent=False)
         self._show(slab.arrays)
 
@@ -107,7 +116,7 @@ class ResultLayers:
         self._settle_on(reference)
         self._incomplete = False
         for name, array in finished.arrays.items():
-            result = self._result(name)
+            result = self._result(name, reference)
             result.voxels[...] = array
             self._set_mark(result, finished.provenance)
             if result.layer is not None:
@@ -137,20 +146,20 @@ class ResultLayers:
             self._waiting.clear()
         self._reference = reference
 
-    def _result(self, name: str) -> _Result:
+    def _result(self, name: str, reference: Scan) -> _Result:
         result = self._results.get(name)
         if result is None:
             role, _, modality = name.partition("_")
-            assert self._reference is not None
-            # Stored so that the planes napari shows most, axial ones, are contiguous.
-            x, y, z = self._reference.voxels.shape
-            voxels = np.zeros((z, y, x), np.float32).transpose(2, 1, 0)
-            mark = Mark(role, self._reference, modality)  # type: ignore[arg-type]
+            voxels = np.zeros(reference.voxels.shape, np.float32)
+            mark = Mark(role, reference, modality)  # type: ignore[arg-type]
             result = self._results[name] = _Result(voxels, mark)
         return result
 
     def _show(self, names: Mapping[str, Any]) -> None:
-        """Make layers that are missing: imputed ones now, the hidden ones when there is time."""
+        """Make the layers that are to be seen now; the hidden ones when there is time.
+
+        A new layer takes napari a fifth of a second, which would add up.
+        """
         for name in names:
             if name in self._dismissed or self._results[name].layer is not None:
                 continue
@@ -164,42 +173,33 @@ class ResultLayers:
         if result is None or result.layer is not None or name in self._dismissed:
             return
         look = LOOKS[result.mark.role]
-        reference = result.mark.scan
-        shown = to_display(replace(reference, voxels=result.voxels, is_synthetic=True))
+        shown = result.voxels.view()
+        shown.setflags(write=False)
         selection = set(self._viewer.layers.selection)
         result.layer = self._viewer.add_image(
-            shown.array,
+            display_order(result.mark.scan.grid).to_display(shown),
             name=look.title.format(result.mark.modality),
             colormap=look.colormap,
             contrast_limits=look.limits,
-            visible=result.mark.role == "imputed" and not self._shows_imputed(),
+            blending=look.blending,
+            visible=result.mark.role == "imputed",
             metadata={KEY: result.mark},
-            **placement(reference),
+            interpolation2d=INTERPOLATION,
+            **placement(result.mark.scan.grid),
         )
         if selection:
             # The user's layer stays the one that keys and sliders act on.
             self._viewer.layers.selection = selection
-
-    def _shows_imputed(self) -> bool:
-        return any(
-            layer.visible for layer in self.layers.values() if _role(layer) == "imputed"
-        )
 
     def _set_mark(self, result: _Result, provenance: Mapping[str, Any] | None) -> None:
         result.mark = replace(result.mark, provenance=provenance)
         if result.layer is not None:
             result.layer.metadata[KEY] = result.mark
 
-    def _on_screen(self, layer: Image, slab: SlabReady) -> bool:
+    def _on_screen(self, layer: Image, slab: SlabReady, reference: Scan) -> bool:
         if not layer.visible or self._viewer.dims.ndisplay != 2:
             return False
-        assert self._reference is not None
-        plane = displayed_plane(self._viewer, self._reference)
+        plane = displayed_plane(self._viewer, reference)
         if plane is None or plane.axis != slab.axis:
             return True
         return slab.start <= plane.index < slab.stop
-
-
-def _role(layer: Image) -> Role | None:
-    mark = mark_of(layer)
-    return mark.role if mark is not None else None

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_medsyn.exploration.requests import Progress
-from napari_medsyn.plugin.widgets import ElidedLabel, IconButton
+from napari_medsyn.plugin.widgets import IconButton, ProgressLine
+
+#: The one button that stands out; white on this blue reads on dark and light themes.
+_PRIMARY = (
+    "QPushButton:enabled { background-color: #3d5fc4; color: white; font-weight: bold; }"
+    "QPushButton:enabled:hover { background-color: #4c6fd6; }"
+    "QPushButton:enabled:pressed { background-color: #34519f; }"
+)
 
 
 class RunPanel(QWidget):
@@ -26,7 +33,7 @@ class RunPanel(QWidget):
 
     def _build(self) -> None:
         self.impute = QPushButton("Impute")
-        self.impute.setObjectName("medsyn_primary")
+        self.impute.setStyleSheet(_PRIMARY)
         self.impute.clicked.connect(self.impute_asked)
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop; the results of before are kept")
@@ -41,10 +48,7 @@ class RunPanel(QWidget):
         self.save = QPushButton("Save…")
         self.save.setToolTip("Write the results as NIfTI with their provenance into a folder")
         self.save.clicked.connect(self.save_asked)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.phase = ElidedLabel(small=True)
+        self.bar = ProgressLine()
         first = QHBoxLayout()
         first.setSpacing(4)
         first.addWidget(self.impute, stretch=3)
@@ -61,7 +65,6 @@ class RunPanel(QWidget):
         layout.setSpacing(6)
         layout.addLayout(first)
         layout.addWidget(self.bar)
-        layout.addWidget(self.phase)
         layout.addLayout(second)
 
     def show_ready(self, ready: bool, reason: str) -> None:
@@ -72,23 +75,17 @@ class RunPanel(QWidget):
     def show_running(self, running: bool) -> None:
         """Whether there is something to cancel."""
         self.cancel.setEnabled(running)
-        if running:
-            self.bar.setRange(0, 0)
-        else:
-            self.bar.setRange(0, 1)
-            self.bar.setValue(0)
-            self.phase.show_text("")
+        self.bar.show_progress(None if running else 0.0, "")
 
     def show_progress(self, progress: Progress) -> None:
         """How far the computation is; without a known length, that it moves."""
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.done)
-        steps = f"  {progress.done} of {progress.total}" if progress.total > 1 else ""
-        self.phase.show_text(f"{progress.phase}{steps}")
+        steps = f" · {progress.done} of {progress.total}" if progress.total > 1 else ""
+        share = progress.done / progress.total if progress.total else None
+        self.bar.show_progress(share, f"{progress.phase}{steps}")
 
     def show_phase(self, text: str) -> None:
-        """One line under the bar."""
-        self.phase.show_text(text)
+        """Say what is being read or saved; "" when it is done."""
+        self.bar.show_progress(None if text else 0.0, text)
 
     def show_history(self, can_undo: bool, can_redo: bool) -> None:
         """Whether there is something to undo or redo."""

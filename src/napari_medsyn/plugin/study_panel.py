@@ -12,18 +12,14 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_medsyn.plugin.widgets import ElidedLabel, IconButton, Section
-from napari_medsyn.scans.display import to_display
+from napari_medsyn.scans.display import display_order, tilt_text
 from napari_medsyn.scans.study import MODALITIES, Scan, Study
 
-#: A tilt that nobody sees is not worth a word, degrees.
-_TILT_WORTH_TELLING = 1.0
 _UNKNOWN = "choose…"
 
 
@@ -127,11 +123,8 @@ class StudyPanel(Section):
         )
         self._table = QVBoxLayout()
         self._table.setSpacing(4)
-        self.open = QToolButton()
-        self.open.setText("Open…")
+        self.open = QPushButton("Open…")
         self.open.setToolTip("Open NIfTI, NRRD, MetaImage or DICOM")
-        self.open.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.open.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.open_menu = QMenu(self.open)
         self.open_files = self.open_menu.addAction("Files…", self.files_asked.emit)
         self.open_folder = self.open_menu.addAction("DICOM folder…", self.folder_asked.emit)
@@ -171,9 +164,7 @@ class StudyPanel(Section):
         for scan in study:
             if scan.id not in self.rows:
                 self._add_row(scan)
-            self.rows[scan.id].show_state(
-                scan, scan.modality in readable, scan.modality in used
-            )
+            self.rows[scan.id].show_state(scan, scan.modality in readable, scan.modality in used)
         self.hint.setVisible(not self.rows)
 
     def _add_row(self, scan: Scan) -> None:
@@ -187,8 +178,6 @@ class StudyPanel(Section):
 
 def grid_badge(scan: Scan) -> str:
     """Voxel size and, where slices do not follow the body's axes, the tilt."""
-    text = " × ".join(f"{size:.3g}" for size in scan.grid.spacing) + " mm"
-    tilt = to_display(scan).tilt_degrees
-    if tilt > _TILT_WORTH_TELLING:
-        text += f" · tilted {tilt:.0f}°: slices follow the scanner, not the body"
-    return text
+    size = " × ".join(f"{length:.3g}" for length in scan.grid.spacing) + " mm"
+    tilt = tilt_text(display_order(scan.grid))
+    return f"{size} · {tilt}" if tilt else size

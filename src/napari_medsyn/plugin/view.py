@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_medsyn.exploration.requests import Viewport
-from napari_medsyn.scans.display import to_display
+from napari_medsyn.scans.display import display_order
 from napari_medsyn.scans.study import Scan
 
 if TYPE_CHECKING:
@@ -21,17 +21,12 @@ def displayed_plane(viewer: Viewer, reference: Scan) -> Viewport | None:
     dims = viewer.dims
     if dims.ndisplay != 2 or dims.ndim < 3:
         return None
-    shown = to_display(reference)
-    sliced = [axis - (dims.ndim - 3) for axis in dims.not_displayed]
-    # A 4D layer beside ours adds axes in front of S, P, L.
-    spatial = [axis for axis in sliced if axis >= 0]
-    if len(spatial) != 1:
+    first = dims.ndim - 3  # a 4D layer beside ours adds axes in front of S, P, L
+    sliced = [axis - first for axis in dims.not_displayed if axis >= first]
+    if len(sliced) != 1:
         return None
-    axis = spatial[0]
-    world = float(dims.point[axis + dims.ndim - 3])
-    index = round((world - shown.translate[axis]) / shown.scale[axis])
-    last = shown.array.shape[axis] - 1
-    index = min(max(index, 0), last)
-    if shown.flips[axis]:
-        index = last - index
-    return Viewport(shown.axis_order[axis], index)
+    axis = sliced[0]
+    order = display_order(reference.grid)
+    index = round((float(dims.point[axis + first]) - order.translate[axis]) / order.scale[axis])
+    index = min(max(index, 0), order.shape[axis] - 1)
+    return Viewport(*order.to_array_plane(axis, index))

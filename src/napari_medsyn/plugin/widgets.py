@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QFont
+from qtpy.QtCore import QEvent, QRect, QSize, Qt
+from qtpy.QtGui import QBrush, QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,6 +20,9 @@ from napari_medsyn.plugin.icons import icon
 
 #: Colours of the three degrees of a message, readable on dark and light themes.
 COLOURS = {"good": "#3fa66b", "note": "#d9a13b", "bad": "#d9584f"}
+
+
+_ACCENT = QColor(72, 110, 200, 200)
 
 
 class IconButton(QToolButton):
@@ -67,21 +70,17 @@ class Section(QWidget):
     def __init__(self, title: str) -> None:
         super().__init__()
         heading = QLabel(title)
-        font = QFont(heading.font())
-        font.setBold(True)
-        heading.setFont(font)
         heading.setStyleSheet("font-weight: bold;")
         line = QFrame()
-        line.setFrameShape(QFrame.Shape.HLine)
-        line.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        line.setStyleSheet("color: palette(mid); max-height: 1px;")
+        line.setFixedHeight(1)
+        line.setStyleSheet("background-color: rgba(128, 128, 128, 90); border: none;")
         head = QHBoxLayout()
         head.addWidget(heading)
         head.addWidget(line, stretch=1)
         self.body = QVBoxLayout()
         self.body.setSpacing(6)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 4, 0, 0)
+        outer.setContentsMargins(0, 6, 0, 0)
         outer.setSpacing(6)
         outer.addLayout(head)
         outer.addLayout(self.body)
@@ -185,3 +184,44 @@ class MessageArea(QFrame):
         self._sentence.clear()
         self._detail.clear()
         self.setVisible(False)
+
+
+class ProgressLine(QWidget):
+    """How far something is, with words in the bar.
+
+    Not a `QProgressBar`: that repaints the whole window, canvas included, within
+    `setValue`, which makes every step of a computation wait for the screen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(20)
+        self.share: float | None = 0.0
+        self.text = ""
+
+    def show_progress(self, share: float | None, text: str) -> None:
+        """Show `share` (0 to 1, None where the length is not known) and `text`."""
+        self.share, self.text = share, text
+        self.setToolTip(text)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the bar in the theme's colours."""
+        del event
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(128, 128, 128, 50))
+        painter.drawRoundedRect(self.rect(), 3, 3)
+        done = QRect(self.rect())
+        if self.share is None:
+            painter.setBrush(QBrush(_ACCENT, Qt.BrushStyle.BDiagPattern))
+        else:
+            painter.setBrush(_ACCENT)
+            done.setWidth(round(self.share * self.width()))
+        painter.drawRoundedRect(done, 3, 3)
+        painter.setPen(self.palette().windowText().color())
+        text = self.fontMetrics().elidedText(
+            self.text, Qt.TextElideMode.ElideRight, self.width() - 12
+        )
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
