@@ -28,7 +28,8 @@ class GuiDispatcher(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._open = True
-        self._called.connect(self._run, type=Qt.ConnectionType.QueuedConnection)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._called.connect(self._run, type=queued)  # type: ignore[call-arg]
 
     def __call__(self, function: Callable[[], None]) -> None:
         """Have `function` run by the event loop; returns at once."""

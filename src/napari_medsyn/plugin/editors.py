@@ -7,8 +7,16 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
-from superqt import QLabeledDoubleSlider
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_medsyn.plugin.widgets import IconButton
 from napari_medsyn.registry.controls import (
@@ -45,26 +53,43 @@ class Editor(QWidget):
 
 
 class SliderEditor(Editor):
-    """A slider with its number beside it; arrow keys move one step, Page ten."""
+    """A slider with its number beside it; arrow keys move one step, Page ten.
+
+    A plain slider over whole steps: superqt's sliders for real numbers ignore the keyboard.
+    """
 
     def __init__(self, control: Continuous) -> None:
         super().__init__(control)
-        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self._minimum, self._step = control.minimum, control.step
         self._decimals = _decimals(control.step)
-        self.slider.setRange(control.minimum, control.maximum)
-        self.slider.setSingleStep(control.step)  # type: ignore[arg-type]
-        self.slider.setPageStep(10 * control.step)  # type: ignore[arg-type]
-        self.slider.setDecimals(self._decimals)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, round((control.maximum - control.minimum) / control.step))
+        self.slider.setPageStep(10)
         self.slider.setAccessibleName(control.label)
+        self.number = QDoubleSpinBox()
+        self.number.setRange(control.minimum, control.maximum)
+        self.number.setDecimals(self._decimals)
+        self.number.setSingleStep(control.step)
+        self.number.setSuffix(f" {control.unit}" if control.unit else "")
+        self.number.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.number.setKeyboardTracking(False)
+        self.number.setAccessibleName(control.label)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.slider.valueChanged.connect(self._on_moved)
-        self.row.addWidget(self.slider)
+        self.number.valueChanged.connect(self._on_typed)
+        self.row.addWidget(self.slider, stretch=1)
+        self.row.addWidget(self.number)
 
     def show_value(self, value: Any) -> None:
-        with QSignalBlocker(self.slider):
-            self.slider.setValue(value)
+        with QSignalBlocker(self.slider), QSignalBlocker(self.number):
+            self.slider.setValue(round((value - self._minimum) / self._step))
+            self.number.setValue(value)
 
-    def _on_moved(self, value: float) -> None:
-        self.edited.emit(round(float(value), self._decimals))
+    def _on_moved(self, steps: int) -> None:
+        self.edited.emit(round(self._minimum + steps * self._step, self._decimals))
+
+    def _on_typed(self, value: float) -> None:
+        self.edited.emit(round(value, self._decimals))
 
 
 class SpinEditor(Editor):

@@ -220,6 +220,10 @@ class Explorer(QWidget):
         self.run_panel.show_phase("Saving…")
         self._background.start(lambda: save_results(results, reference, folder), self._on_saved)
 
+    def release(self) -> None:
+        """Let go of engine, threads and connections; the dock is of no use afterwards."""
+        self._connections.close()
+
     # ---- dialogs and drops ---------------------------------------------------------
 
     def _on_open_files(self) -> None:
