@@ -49,7 +49,7 @@ class PublishedEncoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.conv_0(_norm_act(x))
-        return x + self.se(self.conv_1(_norm_act(hidden)))
+        return x + self.se(self.conv_1(_norm_act(hidden)))  # type: ignore[no-any-return]
 
 
 class PublishedDecoderBlock(nn.Module):
@@ -66,7 +66,7 @@ class PublishedDecoderBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.conv_0(F.instance_norm(x))
         hidden = self.dw_conv_1(_norm_act(hidden))
-        return x + self.conv_2(self.se_2(_norm_act(hidden)))
+        return x + self.conv_2(self.se_2(_norm_act(hidden)))  # type: ignore[no-any-return]
 
 
 class PublishedUp(nn.Module):

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,9 +62,26 @@ class Topology:
 
     @classmethod
     def from_card(cls, architecture: Mapping[str, Any]) -> Topology:
-        """Read from JSON, where tuples are lists."""
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()}
-        return cls(**values)
+        """Read from JSON, where tuples are lists.
+
+        Raises
+        ------
+        TypeError, ValueError : a setting is not known, or one is missing.
+        """
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()
+        }
+        topology = cls(**values)
+        if topology.layout not in _BUILDERS:
+            raise ValueError(f"layout {topology.layout!r} is not one of {', '.join(_BUILDERS)}")
+        return topology
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether slices of this size can be halved as often as the network does."""
+        if self.layout == "published":
+            return height == width == self.side
+        multiple = self.patch * 2 ** (len(self.widths) - 1)
+        return not height % multiple and not width % multiple
 
     @classmethod
     def published(
@@ -97,6 +115,10 @@ class Gaussian:
     std: Tensor
 
 
+#: Prior (None for N(0, 1)) and experts to posterior and prior.
+ProductOfExperts = Callable[[Tensor | None, Sequence[Tensor]], tuple[Gaussian, Gaussian]]
+
+
 @dataclass(eq=False)
 class Decoded:
     """What one top-down pass gives.
@@ -115,13 +137,32 @@ class Decoded:
 
 
 class MMHVAE(nn.Module):
-    """The network; `encode` each modality once, then `decode` any subset at will."""
+    """The network; `encode` each modality once, then `decode` any subset at will.
+
+    Its parts carry the names of the released code, which the state dicts expect.
+    """
+
+    #: By modality: first convolution, a block for each scale, and the way to the next scale.
+    first_conv: nn.ModuleDict
+    conv_blocks_context: nn.ModuleDict
+    td: nn.ModuleDict
+    #: Deepest feature to the parameters of z_L, and z_L to the first feature of the way up.
+    bottleneck_down: nn.Module
+    bottleneck_up: nn.Module
+    #: By level of the way up: doubling, block, posterior expert, prior, way of z to the feature.
+    tu: nn.ModuleList
+    conv_blocks_localization: nn.ModuleList
+    qz: nn.ModuleList
+    pz: nn.ModuleList
+    merge: nn.ModuleList | None
+    #: By modality: feature to image.
+    final_blocks: nn.ModuleDict
+    product_of_experts: ProductOfExperts
 
     def __init__(self, topology: Topology) -> None:
         super().__init__()
         self.topology = topology
-        build = _build_published if topology.layout == "published" else _build_compact
-        build(self, topology)
+        _BUILDERS[topology.layout](self, topology)
 
     def encode(self, modality: str, x: Tensor, position: Tensor | None = None) -> list[Tensor]:
         """Skips of one modality, finest first.
@@ -137,11 +178,13 @@ class MMHVAE(nn.Module):
             x = torch.cat([x, position], dim=1)
         x = self.first_conv[modality](x)
         skips = []
-        for depth, block in enumerate(self.conv_blocks_context[modality]):
+        blocks = cast("nn.ModuleList", self.conv_blocks_context[modality])
+        halvings = cast("nn.ModuleList", self.td[modality])
+        for depth, block in enumerate(blocks):
             x = block(x)
             skips.append(x)
-            if depth < len(self.td[modality]):
-                x = self.td[modality][depth](x)
+            if depth < len(halvings):
+                x = halvings[depth](x)
         return skips
 
     def decode(
@@ -166,7 +209,7 @@ class MMHVAE(nn.Module):
             raise ValueError("at least one modality must be present")
         decoded = Decoded()
         top = [self.bottleneck_down(levels[-1]) for levels in skips.values()]
-        posterior, prior = self._combine(None, top)
+        posterior, prior = self.product_of_experts(None, top)
         z = _sample(posterior, noise, 0, temperature)
         if keep_latents:
             decoded.posteriors.append(posterior)
@@ -178,7 +221,7 @@ class MMHVAE(nn.Module):
             experts = [
                 self.qz[i](torch.cat([feature, levels[depth]], dim=1)) for levels in skips.values()
             ]
-            posterior, prior = self._combine(self.pz[i](feature), experts)
+            posterior, prior = self.product_of_experts(self.pz[i](feature), experts)
             z = _sample(posterior, noise, i + 1, temperature)
             if keep_latents:
                 decoded.posteriors.append(posterior)
@@ -203,11 +246,6 @@ class MMHVAE(nn.Module):
             inside = next(iter(images.values())) > -1
             means = {m: torch.where(inside, y, -1.0) for m, y in means.items()}
         return means
-
-    def _combine(
-        self, prior: Tensor | None, experts: Sequence[Tensor]
-    ) -> tuple[Gaussian, Gaussian]:
-        return self.product_of_experts(prior, experts)
 
 
 def positions(slices: Tensor, shape: Sequence[int], patch: int) -> Tensor:
@@ -313,10 +351,7 @@ def _build_published(net: MMHVAE, t: Topology) -> None:
     net.pz = nn.ModuleList([weight_norm(nn.Conv2d(w, w, 1, bias=False)) for w in up])
     net.merge = None
     net.final_blocks = nn.ModuleDict(
-        {
-            m: layers.PublishedHead(carried[-1], t.head_features, t.head_blocks)
-            for m in t.modalities
-        }
+        {m: layers.PublishedHead(carried[-1], t.head_features, t.head_blocks) for m in t.modalities}
     )
     net.product_of_experts = product_by_inverse_scale
 
@@ -338,12 +373,8 @@ def _build_compact(net: MMHVAE, t: Topology) -> None:
     carried = [deepest, *up]
     net.tu = nn.ModuleList([layers.CompactUp(carried[i], w) for i, w in enumerate(up)])
     net.conv_blocks_localization = nn.ModuleList([layers.ResidualBlock(w) for w in up])
-    net.qz = nn.ModuleList(
-        [layers.CompactExpert(w, z) for w, z in zip(up, latents, strict=True)]
-    )
-    net.pz = nn.ModuleList(
-        [layers.compact_prior(w, z) for w, z in zip(up, latents, strict=True)]
-    )
+    net.qz = nn.ModuleList([layers.CompactExpert(w, z) for w, z in zip(up, latents, strict=True)])
+    net.pz = nn.ModuleList([layers.compact_prior(w, z) for w, z in zip(up, latents, strict=True)])
     net.merge = nn.ModuleList([nn.Conv2d(z, w, 1) for w, z in zip(up, latents, strict=True)])
     net.final_blocks = nn.ModuleDict(
         {m: layers.CompactHead(up[-1], t.head_features, t.patch) for m in t.modalities}
@@ -353,5 +384,10 @@ def _build_compact(net: MMHVAE, t: Topology) -> None:
 
 def _strided(widths: Sequence[int]) -> nn.ModuleList:
     """Stride-2 convolutions from each scale to the next coarser one."""
-    pairs = zip(widths[:-1], widths[1:], strict=True)
-    return nn.ModuleList([nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs])
+    return nn.ModuleList([nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)])
+
+
+_BUILDERS: dict[str, Callable[[MMHVAE, Topology], None]] = {
+    "published": _build_published,
+    "compact": _build_compact,
+}

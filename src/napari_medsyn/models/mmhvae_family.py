@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
@@ -31,6 +32,16 @@ BATCH = 16
 ANCHOR_EVERY = 8
 #: Values above this (1 is the 99.5th percentile of the brain) are outliers of the network.
 BRIGHTEST = 1.5
+#: What building and filling a network raises where card and weights do not fit.
+_MISFITS: tuple[type[Exception], ...] = (
+    TypeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    ZeroDivisionError,
+    RuntimeError,
+    SafetensorError,
+)
 
 
 def load(card: ModelCard, weights: Path, device: str) -> MMHVAEFamily:
@@ -44,14 +55,32 @@ def load(card: ModelCard, weights: Path, device: str) -> MMHVAEFamily:
 
     try:
         topology = Topology.from_card(card.architecture)
+        _check_card(card, topology)
         net = MMHVAE(topology)
         net.load_state_dict(load_file(weights), strict=True)
-    except (TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except _MISFITS as error:
         raise UnusableModel(
-            f"{weights}: the weights do not fit the card's architecture ({reason})"
+            f"{weights}: the weights do not fit the card's architecture ({_reason(error)}); "
+            "get the package again"
         ) from error
     return MMHVAEFamily(card, net, torch.device(device))
+
+
+def _check_card(card: ModelCard, topology: Topology) -> None:
+    """Refuse now what would fail in the middle of a volume."""
+    strange = [m for m in card.modalities if m not in topology.modalities]
+    if strange:
+        raise ValueError(f"the network has no modality {strange[0]!r}")
+    height, width, _ = card.grid.shape
+    if not topology.fits(height, width):
+        raise ValueError(f"the network cannot take slices of {height} x {width}")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error that says something: torch's begins with a heading."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.endswith(":")] or lines
+    return telling[0][:200].rstrip(".") if telling else type(error).__name__
 
 
 @dataclass(eq=False)
@@ -103,9 +132,7 @@ class MMHVAEFamily:
         return [Region(tuple(chunk)) for part in (first, rest) for chunk in _chunks(part, size)]
 
     @torch.inference_mode()
-    def render(
-        self, conditioning: Encodings, controls: ControlValues, region: Region
-    ) -> Rendered:
+    def render(self, conditioning: Encodings, controls: ControlValues, region: Region) -> Rendered:
         """Impute and reconstruct the slices of one region.
 
         The spread is the posterior predictive standard deviation: by the law of total
@@ -180,7 +207,7 @@ class MMHVAEFamily:
         planes = np.ascontiguousarray(volume[:, :, index].transpose(2, 3, 0, 1))
         x = torch.from_numpy(planes).to(self.device)
         if self.topology.layout == "published":
-            x = 2 * x - 1
+            x = 2 * x.clamp(max=1) - 1  # its images end where its normalisation clips
         return x.contiguous(memory_format=torch.channels_last)
 
 
