@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Volume = NDArray[np.floating]
 
-#: Axial slices with fewer brain voxels are not scored.
+#: Axial slices need more brain voxels than this to be scored.
 SMALLEST_SLICE = 1500
 
 
@@ -47,7 +47,7 @@ def fidelity(
 
     Raises
     ------
-    ValueError : no slice has enough brain.
+    ValueError : no slice that was scanned has enough brain.
     """
     from skimage.metrics import structural_similarity
 
@@ -57,11 +57,13 @@ def fidelity(
         wanted = np.where(inside, reference[:, :, k], 0).astype(np.float64)
         got = np.where(inside, imputed[:, :, k], 0).astype(np.float64)
         span = float(wanted.max() - wanted.min())
+        if span == 0:  # nothing was scanned here
+            continue
         error = float(np.mean((wanted - got) ** 2))
         psnr.append(10 * np.log10(span**2 / max(error, 1e-12)))
         ssim.append(structural_similarity(wanted, got, data_range=span))
     if not psnr:
-        raise ValueError(f"no axial slice has more than {smallest} brain voxels")
+        raise ValueError(f"no scanned axial slice has more than {smallest} brain voxels")
     return Fidelity(float(np.mean(psnr)), float(np.mean(ssim)), len(psnr))
 
 
