@@ -12,6 +12,7 @@ from tests import _fakes
 from tests._fakes import FAMILIES, MODALITIES, ORIGIN, SHAPE, answer_of, make_package, make_scan
 
 from napari_medsyn import cli
+from napari_medsyn.scans.study import Study
 
 AFFINE = np.eye(4)
 AFFINE[:3, 3] = ORIGIN
@@ -115,6 +116,28 @@ def test_the_preparation_is_asked_for_what_the_options_say(impute, tmp_path):
     told = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert told["options"]["bias_field"] is True
     assert told["options"]["register"] == "never"
+
+
+def test_a_mask_is_handed_to_the_preparation_and_told_of(impute, scans, tmp_path, monkeypatch):
+    asked = []
+
+    def prepare(study, *rest, **hooks):
+        asked.append(study)
+        return _fakes.prepare(Study(study.scans[:2]), *rest, **hooks)
+
+    monkeypatch.setattr(sys.modules["napari_medsyn.scans.preparation"], "prepare", prepare)
+    mask = tmp_path / "m.nii.gz"
+    nibabel.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE).to_filename(mask)
+    assert impute("--mask", mask) == 0
+    (study,) = asked
+    assert [(scan.modality, scan.name) for scan in study][-1] == ("label", "brain mask")
+    told = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert told["sources"]["label"] == study.scans[-1].content_hash
+
+
+def test_a_mask_that_cannot_be_read_is_named(impute, tmp_path, capsys):
+    assert impute("--mask", tmp_path / "none.nii.gz") == 2
+    assert "none.nii.gz" in one_line(capsys)
 
 
 def test_a_model_can_be_chosen(impute, models, tmp_path):

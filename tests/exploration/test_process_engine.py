@@ -51,7 +51,8 @@ def engine(tmp_path, monkeypatch):
         "module.prepare = prepare\n"
         "sys.modules[module.__name__] = module\n"
     )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(ROOT)]))
+    paths = [str(site), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     made = ProcessEngine(FAMILIES)
     yield made
     made.close()

@@ -109,6 +109,17 @@ def test_scans_that_the_model_does_not_know_are_left_out_and_told_of(card, packa
     )
 
 
+def test_a_brain_mask_goes_along_behind_the_images(card, package):
+    mask = make_scan("label", name="brain mask")
+    snapshot = Snapshot(study=Study((mask, make_scan("T2"))), package=package)
+    resolved = request(snapshot, card)
+    assert resolved.study.modalities == ("T2", "label")
+    assert resolved.controls["present"] == ("T2",)
+    assert readiness(snapshot, card).warnings == ()
+    only = replace(snapshot, study=Study((mask,)))
+    assert reason(only, card).startswith("Fake brain expects one of T1, T2, FLAIR.")
+
+
 def test_all_given_leaves_only_the_reconstructions(snapshot, card):
     whole = replace(snapshot, study=snapshot.study.with_scan(make_scan("FLAIR")))
     assert request(whole, card).outputs[0] == "reconstruction_T1"

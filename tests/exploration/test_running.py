@@ -19,6 +19,7 @@ from napari_medsyn.exploration.requests import (
 )
 from napari_medsyn.exploration.running import Hooks, answer, run
 from napari_medsyn.registry.packages import sha256_of
+from napari_medsyn.scans.study import Study
 
 pytestmark = pytest.mark.usefixtures("fake_preparation")
 
@@ -71,6 +72,14 @@ def test_the_spread_is_the_models_and_the_residual_the_difference_to_the_scan(st
     scan = study.get("T1").voxels[INNER] / 100
     difference = np.abs(expected_plane("T1") - scan)
     np.testing.assert_allclose(arrays["residual_T1"][INNER], difference, rtol=1e-5)
+
+
+def test_a_scan_that_shows_more_than_the_brain_leaves_no_residual_outside(study, package):
+    whole_head = make_scan("T1", voxels=np.full(SHAPE, 50.0))
+    study = Study((make_scan("T2"), whole_head))
+    residual = finished(make_request(study, package)).arrays["residual_T1"]
+    np.testing.assert_allclose(residual[3, 3, 6], abs(answer_of("T1", 6) - 0.5), rtol=1e-5)
+    assert not residual[0].any()
 
 
 def test_the_plane_on_screen_comes_before_all_others(study, package):
@@ -195,8 +204,10 @@ def test_a_full_gpu_means_the_cpu_and_a_note(study, package, monkeypatch):
     """The family on "cuda" has no memory at all, that on the CPU has."""
     monkeypatch.setattr("napari_medsyn.exploration.rendering.resolve_device", lambda _: "cuda")
     families = {"fake": "tests.exploration.test_running:load_full_gpu"}
-    whole = finished(make_request(study, package, device="auto"), Caches(families))
+    caches = Caches(families)
+    whole = finished(make_request(study, package, device="auto"), caches)
     assert whole.provenance["device"] == "cpu"
+    assert not caches.has_family(package, request_card(package), "cuda")
     assert whole.notes[-1] == (
         "The GPU ran out of memory: the rest was computed on the CPU, which is slower."
     )

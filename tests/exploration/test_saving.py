@@ -97,6 +97,24 @@ def test_a_failure_takes_back_files_and_the_folders_it_made(results, reference, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_are_in_place_already_go_if_one_cannot_follow(
+    results, reference, tmp_path, monkeypatch
+):
+    import os
+
+    move = os.replace
+
+    def full(source, target):
+        if str(target).endswith("provenance.json") and ".medsyn" not in str(target):
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr("napari_medsyn.exploration.saving.os.replace", full)
+    with pytest.raises(UnusableFile, match="No space left on device"):
+        save_results(results, reference, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_was_there_stays(results, reference, tmp_path):
     (tmp_path / "out").mkdir()
     bad = Finished(1, results.arrays, {"thing": object()})

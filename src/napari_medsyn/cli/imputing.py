@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -17,7 +18,7 @@ from napari_medsyn.errors import EngineError, UnusableStudy
 if TYPE_CHECKING:
     from napari_medsyn.exploration.session import Session
     from napari_medsyn.registry.card import ModelCard
-    from napari_medsyn.scans.study import Scan, Study
+    from napari_medsyn.scans.study import Study
 
 
 class Device(StrEnum):
@@ -90,7 +91,8 @@ def impute(
     if targets:
         session.set_control("targets", _target_names(targets, paths, card))
     session.set_study(_read_study(paths, mask))
-    _impute_into(session, out, [*paths.values()], overwrite)
+    sources = [*paths.values(), *([mask] if mask is not None else [])]
+    _impute_into(session, out, sources, overwrite)
 
 
 def _impute_into(session: Session, out: Path, sources: list[Path], overwrite: bool) -> None:
@@ -162,13 +164,14 @@ def _modality(name: str, known: Sequence[str], refusal: str) -> str:
 
 
 def _read_study(paths: dict[str, Path], mask: Path | None) -> Study:
+    from napari_medsyn.exploration.resolving import MASK
     from napari_medsyn.scans.reading import read_scan
     from napari_medsyn.scans.study import Study
 
-    scans: list[Scan] = []
-    for modality, path in paths.items():
-        scans.append(read_scan(path).with_modality(modality))
-    del mask
+    scans = [read_scan(path).with_modality(modality) for modality, path in paths.items()]
+    if mask is not None:
+        # By this modality and name the preparation knows it.
+        scans.append(replace(read_scan(mask), modality=MASK, name="brain mask"))
     return Study(tuple(scans))
 
 

@@ -15,7 +15,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsyn.scans.preparation.options import PreparationOptions
 from napari_medsyn.scans.study import Study
+
+__all__ = [
+    "Event",
+    "Failed",
+    "Finished",
+    "PreparationOptions",
+    "Progress",
+    "Request",
+    "SlabReady",
+    "Stopped",
+    "Viewport",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +37,6 @@ class Viewport:
 
     axis: int
     index: int
-
-
-@dataclass(frozen=True, slots=True)
-class PreparationOptions:
-    """How a study is brought to a model's grid.
-
-    Parameters
-    ----------
-    register : "auto" registers only what is not already in place, "never" trusts the
-        headers, "always" registers in any case.
-    brain_mask : "auto" computes one where the scan has a skull, "never" takes all
-        voxels above background.
-    bias_field : whether to correct the bias field (N4) before normalisation.
-    """
-
-    register: str = "auto"
-    brain_mask: str = "auto"
-    bias_field: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

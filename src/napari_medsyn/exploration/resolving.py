@@ -20,6 +20,9 @@ from napari_medsyn.scans.study import Scan, Study
 #: Kinds of output in the order they are given; an output is called `<kind>_<modality>`.
 KINDS: Final = ("imputed", "uncertainty", "reconstruction", "residual")
 
+#: Modality under which a study may hold a brain mask, which the preparation then takes.
+MASK: Final = "label"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Snapshot:
@@ -64,11 +67,17 @@ class Readiness:
 
 
 def usable_scans(study: Study, card: ModelCard | None) -> Study:
-    """The scans whose modality the model knows; the first one's grid is that of results."""
-    if card is None:
-        return study
-    known = card.modalities
-    return Study(tuple(scan for scan in study if scan.modality in known), study.facts)
+    """The scans whose modality the model knows, then a brain mask if there is one.
+
+    The first one's grid is that of results.  Without a model every image counts.
+    """
+    images = [
+        scan
+        for scan in study
+        if scan.modality != MASK and (card is None or scan.modality in card.modalities)
+    ]
+    mask = study.get(MASK)
+    return Study((*images, mask) if images and mask is not None else tuple(images), study.facts)
 
 
 def present_modalities(
@@ -137,7 +146,7 @@ def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
     unused = [
         f"{scan.name or scan.modality or 'A scan'} is not read: {_why_unused(scan, card)}"
         for scan in snapshot.study
-        if card is not None and scan.modality not in card.modalities
+        if card is not None and scan.modality not in (*card.modalities, MASK)
     ]
     said = warnings(card, resolved.controls) if card is not None else ()
     given = [
@@ -170,7 +179,7 @@ def _too_few(snapshot: Snapshot, card: ModelCard, present: tuple[str, ...]) -> s
     nameless = [scan for scan in snapshot.study if not scan.modality]
     if nameless:
         return f"{expects}. Set the modality of {nameless[0].name or 'the scan'}."
-    have = ", ".join(scan.modality for scan in snapshot.study)
+    have = ", ".join(scan.modality for scan in snapshot.study if scan.modality)
     return (
         f"{expects}. The study has {have}. Choose another model, load another scan or set the "
         "modality by hand."
