@@ -37,6 +37,7 @@ class Comparison(Section):
         self._blinked: list[Layer] = []
         self._build()
         self._follow_viewer()
+        self._show_state()
 
     def _build(self) -> None:
         self.side_by_side = _switch(
@@ -155,6 +156,8 @@ class Comparison(Section):
             overlay.position = "bottom_right"
             overlay.color = (1.0, 0.72, 0.25, 1.0)
             overlay.font_size = 10
+            if hasattr(overlay, "box"):  # napari 0.9
+                overlay.box, overlay.box_color = True, (0.2, 0.14, 0.02, 0.9)
             overlay.visible = True
         elif ours:
             overlay.visible = False

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 from superqt import QCollapsible
 
@@ -89,8 +90,14 @@ class PreparationForm(QCollapsible):
     )
 
     def __init__(self) -> None:
-        super().__init__("Preparation", expandedIcon="▾", collapsedIcon="▸")
+        # Arrows as text take the theme's colour, which the class's own icons do not.
+        super().__init__("▸ Preparation", expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.toggled.connect(lambda on: self.setText("▾ Preparation" if on else "▸ Preparation"))
         self.setDuration(0)
+        self.toggleButton().setStyleSheet(
+            "text-align: left; border: none; background: transparent; font-weight: bold;"
+            "padding: 4px 0px;"
+        )
         self.register = _choices(self._REGISTER)
         self.brain_mask = _choices(self._MASK)
         self.bias_field = QCheckBox("Correct the bias field (N4)")

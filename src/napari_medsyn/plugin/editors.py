@@ -75,6 +75,8 @@ class SliderEditor(Editor):
         self.number.setKeyboardTracking(False)
         self.number.setAccessibleName(control.label)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        # napari's style sheet wants a wider box, and a style sheet is what outdoes it.
+        self.number.setStyleSheet("min-width: 52px; max-width: 52px;")
         self.slider.valueChanged.connect(self._on_moved)
         self.number.valueChanged.connect(self._on_typed)
         self.row.addWidget(self.slider, stretch=1)

@@ -142,7 +142,7 @@ class Explorer(QWidget):
         study.files_asked.connect(self._on_open_files)
         study.folder_asked.connect(self._on_open_folder)
         study.layers_asked.connect(lambda: self.use_selected_layers())
-        study.sample_asked.connect(self.load_sample)
+        study.sample_asked.connect(lambda: self.load_sample())
         study.use_changed.connect(self._try(self.session.use_modality))
         study.modality_changed.connect(self._try(self.session.set_modality))
         study.remove_asked.connect(self.intake.remove)
@@ -196,9 +196,14 @@ class Explorer(QWidget):
         """Read files and folders on a thread and load the scans they hold."""
         self.intake.open_paths(paths)
 
-    def load_sample(self) -> None:
-        """Load the synthetic sample patient."""
-        self.intake.load_sample()
+    def load_sample(self, then: Callable[[], None] | None = None) -> None:
+        """Load the synthetic sample patient; call `then` when its scans are there."""
+        self.intake.load_sample(then)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is being read, computed, saved or still to be shown."""
+        return self._background.busy or self.session.is_busy or self.results.are_waiting
 
     def use_selected_layers(self, then_impute: bool = False) -> None:
         """Take the selected image layers as scans, whoever opened them."""

@@ -70,10 +70,16 @@ class Intake:
             self._say_busy(f"Reading {chosen[0].name}{more}…")
             self._background.start(lambda: read_paths(chosen), self._on_read)
 
-    def load_sample(self) -> None:
-        """Load the synthetic sample patient."""
+    def load_sample(self, then: Callable[[], None] | None = None) -> None:
+        """Load the synthetic sample patient; call `then` when its scans are there."""
+
+        def on_read(outcome: Outcome) -> None:
+            self._on_read(outcome)
+            if outcome.ok and then is not None:
+                then()
+
         self._say_busy("Reading the sample patient…")
-        self._background.start(read_sample, self._on_read)
+        self._background.start(read_sample, on_read)
 
     def use_selected_layers(self, then: Callable[[], None] | None = None) -> None:
         """Take the selected image layers as scans, whoever opened them; call `then` after."""

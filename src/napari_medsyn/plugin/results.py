@@ -91,6 +91,11 @@ class ResultLayers:
         """Whether the layers hold planes of a request that has not been completed."""
         return self._incomplete
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether layers are still to be made by `show_waiting`."""
+        return bool(self._waiting)
+
     def begin(self) -> None:
         """A new request is under way: layers that the user removed may come back."""
         self._dismissed.clear()

@@ -139,13 +139,15 @@ class MessageArea(QFrame):
         self._dismiss.clicked.connect(self.clear)
         self._more = QToolButton()
         self._more.setText("Details")
+        self._more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._more.setArrowType(Qt.ArrowType.RightArrow)
         self._more.setCheckable(True)
         self._more.setAutoRaise(True)
         self._detail = QPlainTextEdit()
         self._detail.setReadOnly(True)
         self._detail.setFixedHeight(120)
         self._detail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self._more.toggled.connect(self._detail.setVisible)
+        self._more.toggled.connect(self._on_more)
         head = QHBoxLayout()
         head.addWidget(self._sentence, stretch=1)
         head.addWidget(self._dismiss, alignment=Qt.AlignmentFlag.AlignTop)
@@ -156,6 +158,10 @@ class MessageArea(QFrame):
         layout.addWidget(self._more, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._detail)
         self.clear()
+
+    def _on_more(self, shown: bool) -> None:
+        self._detail.setVisible(shown)
+        self._more.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
 
     @property
     def text(self) -> str:
