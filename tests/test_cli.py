@@ -25,9 +25,7 @@ def models(tmp_path, monkeypatch):
     embedded = tmp_path / "embedded"
     monkeypatch.setattr("napari_medsyn.registry.catalogue.embedded_folder", lambda: embedded)
     monkeypatch.setattr("napari_medsyn.models.families.TABLE", FAMILIES)
-    module = ModuleType("napari_medsyn.scans.preparation")
-    module.prepare = _fakes.prepare  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", _fakes.prepare)
     make_package(tmp_path / "home" / "models" / "fake")
     return tmp_path / "home" / "models"
 
@@ -125,9 +123,9 @@ def test_a_mask_is_handed_to_the_preparation_and_told_of(impute, scans, tmp_path
         asked.append(study)
         return _fakes.prepare(Study(study.scans[:2]), *rest, **hooks)
 
-    monkeypatch.setattr(sys.modules["napari_medsyn.scans.preparation"], "prepare", prepare)
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
     mask = tmp_path / "m.nii.gz"
-    nibabel.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE).to_filename(mask)
+    nibabel.Nifti1Image((make_scan("T1").voxels > 0).astype(np.uint8), AFFINE).to_filename(mask)
     assert impute("--mask", mask) == 0
     (study,) = asked
     assert [(scan.modality, scan.name) for scan in study][-1] == ("label", "brain mask")

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 import pytest
 from tests import _fakes
 
@@ -35,7 +32,5 @@ def fake_preparation(monkeypatch) -> list[Study]:
         asked.append(study)
         return _fakes.prepare(study, target, options, progress, should_stop)
 
-    module = ModuleType("napari_medsyn.scans.preparation")
-    module.prepare = prepare  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
     return asked
