@@ -42,11 +42,26 @@ LIMIT_S = 30.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses signals")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _children_find_tests():
+    """Children of this module's engines can import `tests`."""
+    with pytest.MonkeyPatch.context() as patch:
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """One engine for all tests that leave it as it was: starting a child takes a while."""
+    made = ProcessEngine(FAMILIES)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def engine(monkeypatch):
-    """An engine whose child finds `tests`."""
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+def own_engine():
+    """An engine that a test may break."""
     made = ProcessEngine(FAMILIES)
     yield made
     made.close()
@@ -148,8 +163,8 @@ def test_the_child_gives_what_the_engine_in_this_process_gives(engine, ask):
         np.testing.assert_array_equal(one.arrays["imputed_FLAIR"], other.arrays["imputed_FLAIR"])
 
 
-def test_the_first_event_says_that_the_engine_starts(engine, ask):
-    first, *_ = compute(engine, ask())
+def test_the_first_event_says_that_the_engine_starts(own_engine, ask):
+    first, *_ = compute(own_engine, ask())
     assert isinstance(first, Progress)
     assert (first.phase, first.stage) == ("Starting the engine", "preparing")
 
@@ -168,7 +183,7 @@ def test_this_process_imports_no_torch_and_the_child_no_qt(ask, package, tmp_pat
     assert done.stdout.split("\n")[:2] == ["[]", "[]"]
 
 
-def test_one_child_serves_many_requests_and_takes_each_scan_once(engine, ask, monkeypatch):
+def test_one_child_serves_many_requests_and_takes_each_scan_once(own_engine, ask, monkeypatch):
     lent = []
     create = shared_arrays.SharedBuffer.create.__func__
 
@@ -177,10 +192,10 @@ def test_one_child_serves_many_requests_and_takes_each_scan_once(engine, ask, mo
         return create(cls, size)
 
     monkeypatch.setattr(shared_arrays.SharedBuffer, "create", classmethod(counted))
-    first = compute(engine, ask())[-1]
-    pid = engine.child_pid
-    second = compute(engine, ask(2, controls={**ask().controls, "temperature": 0.0}))[-1]
-    assert engine.child_pid == pid
+    first = compute(own_engine, ask())[-1]
+    pid = own_engine.child_pid
+    second = compute(own_engine, ask(2, controls={**ask().controls, "temperature": 0.0}))[-1]
+    assert own_engine.child_pid == pid
     np.testing.assert_allclose(first.arrays["imputed_FLAIR"][3, 3, 6], answer_of("FLAIR", 6))
     np.testing.assert_allclose(second.arrays["imputed_FLAIR"][3, 3, 6], answer_of("FLAIR", 6, 0))
     # Two scans once, and the outputs of two requests.
@@ -237,25 +252,25 @@ def test_cancelling_stops_soon_and_the_child_lives_on(engine, ask):
     assert ear.silent_for(0)
 
 
-def test_a_request_that_waits_its_turn_is_cancelled_without_a_kill(ask, engine):
+def test_a_request_that_waits_its_turn_is_cancelled_without_a_kill(ask, own_engine):
     ear = Ear()
-    engine.submit(ask(mood="slow"), Ear())
-    wait_until(lambda: engine.child_pid is not None)
-    pid = engine.child_pid
-    engine.submit(ask(2, mood="slow"), ear)
-    engine.cancel()
+    own_engine.submit(ask(mood="slow"), Ear())
+    wait_until(lambda: own_engine.child_pid is not None)
+    pid = own_engine.child_pid
+    own_engine.submit(ask(2, mood="slow"), ear)
+    own_engine.cancel()
     assert ear.ending() == Stopped(2)
     time.sleep(1.5 * PATIENCE_S)
-    assert isinstance(compute(engine, ask(3))[-1], Finished)
-    assert engine.child_pid == pid
+    assert isinstance(compute(own_engine, ask(3))[-1], Finished)
+    assert own_engine.child_pid == pid
 
 
-def test_a_listener_that_raises_does_not_stop_the_engine(engine, ask, caplog):
+def test_a_listener_that_raises_does_not_stop_the_engine(own_engine, ask, caplog):
     def refuse(event):
         raise RuntimeError("a defect of the interface")
 
-    engine.submit(ask(), refuse)
-    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    own_engine.submit(ask(), refuse)
+    assert isinstance(compute(own_engine, ask(2))[-1], Finished)
     assert "a defect of the interface" in caplog.text
 
 
@@ -267,37 +282,39 @@ def test_a_scan_that_cannot_be_sent_is_a_failure_and_no_silence(engine, ask):
     assert isinstance(compute(engine, ask(2))[-1], Finished)
 
 
-def test_looking_elsewhere_while_the_engine_starts_counts(engine, ask):
+def test_looking_elsewhere_while_the_engine_starts_counts(own_engine, ask):
     """The first event is told before the child is started, and so before the job is sent."""
     ear = Ear()
 
     def hear(event):
         if isinstance(event, Progress) and event.phase == "Starting the engine":
-            engine.look_at(Viewport(2, 9))
+            own_engine.look_at(Viewport(2, 9))
         ear(event)
 
-    engine.submit(ask(mood="slow"), hear)
+    own_engine.submit(ask(mood="slow"), hear)
     # Sent right after the job: before the child has read its second message, at the latest.
     slabs = [ear.until(SlabReady).start, ear.until(SlabReady).start]
     assert 9 in slabs
 
 
-def test_a_temporary_folder_with_a_long_name_is_no_hindrance(engine, ask, monkeypatch, tmp_path):
+def test_a_temporary_folder_with_a_long_name_is_no_hindrance(
+    own_engine, ask, monkeypatch, tmp_path
+):
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     monkeypatch.setattr("multiprocessing.util.get_temp_dir", lambda: str(folder))
-    assert isinstance(compute(engine, ask())[-1], Finished)
+    assert isinstance(compute(own_engine, ask())[-1], Finished)
 
 
-def test_a_child_that_does_not_listen_is_killed(engine, ask, monkeypatch):
+def test_a_child_that_does_not_listen_is_killed(own_engine, ask, monkeypatch):
     ear = Ear()
-    engine.submit(ask(mood="hang"), ear)
+    own_engine.submit(ask(mood="hang"), ear)
     wait_until(lambda: any(isinstance(e, Progress) and e.stage == "running" for e in drain(ear)))
-    pid = engine.child_pid
-    engine.cancel()
+    pid = own_engine.child_pid
+    own_engine.cancel()
     assert ear.ending() == Stopped(1)
     wait_until(lambda: not is_alive(pid))
-    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    assert isinstance(compute(own_engine, ask(2))[-1], Finished)
 
 
 def drain(ear):
@@ -305,31 +322,31 @@ def drain(ear):
     return ear.heard
 
 
-def test_a_request_after_cancel_survives_the_end_of_the_child(engine, ask):
+def test_a_request_after_cancel_survives_the_end_of_the_child(own_engine, ask):
     ear = Ear()
-    engine.submit(ask(mood="hang"), ear)
+    own_engine.submit(ask(mood="hang"), ear)
     wait_until(lambda: any(isinstance(e, Progress) and e.stage == "running" for e in drain(ear)))
-    engine.cancel()
+    own_engine.cancel()
     # Sent to a child that will never read it.
-    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    assert isinstance(compute(own_engine, ask(2))[-1], Finished)
 
 
-def test_a_crash_is_a_sentence_and_the_next_request_works(engine, ask):
-    failed = compute(engine, ask(mood="crash"))[-1]
+def test_a_crash_is_a_sentence_and_the_next_request_works(own_engine, ask):
+    failed = compute(own_engine, ask(mood="crash"))[-1]
     assert isinstance(failed, Failed)
     assert failed.message == (
         "The engine stopped (it was killed, perhaps because memory ran out). Your scans and "
         "results are safe; it starts again with the next request."
     )
-    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    assert isinstance(compute(own_engine, ask(2))[-1], Finished)
 
 
-def test_a_child_that_is_killed_while_idle_is_replaced(engine, ask):
-    compute(engine, ask())
-    pid = engine.child_pid
+def test_a_child_that_is_killed_while_idle_is_replaced(own_engine, ask):
+    compute(own_engine, ask())
+    pid = own_engine.child_pid
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: engine.child_pid is None)
-    assert isinstance(compute(engine, ask(2))[-1], Finished)
+    wait_until(lambda: own_engine.child_pid is None)
+    assert isinstance(compute(own_engine, ask(2))[-1], Finished)
 
 
 def test_a_defect_of_the_model_ends_the_request_but_not_the_child(engine, ask):
@@ -342,11 +359,11 @@ def test_a_defect_of_the_model_ends_the_request_but_not_the_child(engine, ask):
     assert engine.child_pid == pid
 
 
-def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(engine, ask, monkeypatch):
+def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(own_engine, ask, monkeypatch):
     monkeypatch.setattr(
         "napari_medsyn.exploration.engines.launching._MODULE", "napari_medsyn.no_such_module"
     )
-    failed = compute(engine, ask())[-1]
+    failed = compute(own_engine, ask())[-1]
     assert isinstance(failed, Failed)
     assert "The engine could not be started (exit code 1)." in failed.message
     assert "no_such_module" in failed.message
@@ -354,17 +371,17 @@ def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(engine, as
     assert threading.active_count() < 10
 
 
-def test_without_room_for_shared_memory_there_is_a_sentence(engine, ask, monkeypatch):
+def test_without_room_for_shared_memory_there_is_a_sentence(own_engine, ask, monkeypatch):
     monkeypatch.setattr(
         "napari_medsyn.exploration.engines.shared_arrays.shutil.disk_usage",
         lambda _: type("Usage", (), {"free": 100}),
     )
-    failed = compute(engine, ask())[-1]
+    failed = compute(own_engine, ask())[-1]
     assert isinstance(failed, Failed)
     assert "there is no room for" in failed.message
 
 
-def test_a_full_memory_folder_is_passed_over(engine, ask, monkeypatch, tmp_path):
+def test_a_full_memory_folder_is_passed_over(own_engine, ask, monkeypatch, tmp_path):
     """As in a container with a /dev/shm of 64 MB: files go to the temporary folder."""
     real = shared_arrays.shutil.disk_usage
     used = []
@@ -375,7 +392,7 @@ def test_a_full_memory_folder_is_passed_over(engine, ask, monkeypatch, tmp_path)
         return type("Usage", (), {"free": 0}) if full else real(folder)
 
     monkeypatch.setattr("napari_medsyn.exploration.engines.shared_arrays.shutil.disk_usage", usage)
-    assert isinstance(compute(engine, ask())[-1], Finished)
+    assert isinstance(compute(own_engine, ask())[-1], Finished)
     assert shared_arrays._MEMORY_FOLDER in used
 
 
@@ -388,13 +405,13 @@ def test_looking_elsewhere_brings_that_plane_next(engine, ask):
     assert (first.start, second.start) == (6, 2)
 
 
-def test_closing_ends_the_child_and_leaves_no_file_or_event(engine, ask):
+def test_closing_ends_the_child_and_leaves_no_file_or_event(own_engine, ask):
     before = shared_files()
     ear = Ear()
-    engine.submit(ask(mood="slow"), ear)
+    own_engine.submit(ask(mood="slow"), ear)
     ear.until(SlabReady)
-    pid = engine.child_pid
-    engine.close()
+    pid = own_engine.child_pid
+    own_engine.close()
     assert not is_alive(pid)
     while not ear.silent_for(0.1):
         pass
@@ -403,10 +420,10 @@ def test_closing_ends_the_child_and_leaves_no_file_or_event(engine, ask):
     gc.collect()
     assert shared_files() <= before
     with pytest.raises(EngineError, match="closed"):
-        engine.submit(ask(2), Ear())
+        own_engine.submit(ask(2), Ear())
 
 
-def test_an_engine_that_is_forgotten_takes_its_child_with_it(engine, ask):
+def test_an_engine_that_is_forgotten_takes_its_child_with_it(ask):
     other = ProcessEngine(FAMILIES)
     compute(other, ask())
     pid = other.child_pid
@@ -416,8 +433,7 @@ def test_an_engine_that_is_forgotten_takes_its_child_with_it(engine, ask):
 
 
 @pytest.mark.parametrize("mood", ["good", "hang"])
-def test_the_child_ends_when_its_parent_is_killed(engine, ask, package, tmp_path, mood):
-    """`engine` only sets the environment; the parent here is a process of its own."""
+def test_the_child_ends_when_its_parent_is_killed(package, mood):
     code = f"""
 import time
 from pathlib import Path
