@@ -34,8 +34,7 @@ def slab_axis(prepared: PreparedStudy) -> int:
 
 def brain_slices(prepared: PreparedStudy) -> NDArray[np.bool_]:
     """(Z,) bool: model slices with any brain; all others are background."""
-    found: NDArray[np.bool_] = prepared.mask.any(axis=(0, 1))
-    return found
+    return np.asarray(prepared.mask.any(axis=(0, 1)))
 
 
 class Filling:
