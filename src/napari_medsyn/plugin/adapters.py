@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,3 +36,16 @@ def plain_viewer(viewer: Viewer) -> Viewer:
     another by identity.
     """
     return getattr(viewer, "__wrapped__", viewer)
+
+
+def binding_warning() -> str:
+    """What is wrong with this pair of Python and Qt binding; "" where nothing is known."""
+    import qtpy
+
+    version = getattr(qtpy, "PYSIDE_VERSION", None)
+    if version == "6.12.0" and sys.version_info < (3, 12):
+        return (
+            "PySide6 6.12.0 ends in a crash on this version of Python; please install another "
+            "one, for instance PyQt6, and restart napari."
+        )
+    return ""

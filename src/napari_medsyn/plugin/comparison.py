@@ -66,11 +66,10 @@ class Comparison(Section):
         self.body.addLayout(layout)
 
     def _follow_viewer(self) -> None:
-        # Undone last: by then no slot of ours is connected any more.
         self._connections.on_close(self._restore)
         layers = self._viewer.layers
         self._connections.add(layers.events.inserted, self._on_inserted)
-        self._connections.add(layers.events.removed, self._show_state)
+        self._connections.add(layers.events.removed, self._on_removed)
         for layer in layers:
             self._connections.add(layer.events.visible, self._show_state)
         self._bind(_BLINK_KEY, self._blink_while_held)
@@ -126,6 +125,10 @@ class Comparison(Section):
 
     def _on_inserted(self, event: Event) -> None:
         self._connections.add(event.value.events.visible, self._show_state)
+        self._show_state()
+
+    def _on_removed(self, event: Event) -> None:
+        self._connections.remove(event.value.events.visible, self._show_state)
         self._show_state()
 
     def _show_state(self, *_: object) -> None:

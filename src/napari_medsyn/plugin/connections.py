@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 
@@ -23,24 +25,35 @@ class Connections:
     """
 
     def __init__(self) -> None:
+        self._connected: list[tuple[Connectable, Callable[..., Any]]] = []
         self._undo: list[Callable[[], object]] = []
 
     def add(self, signal: Connectable, slot: Callable[..., Any]) -> None:
         """Connect `slot` to `signal` until `close`."""
         signal.connect(slot)
-        self._undo.append(lambda: signal.disconnect(slot))
+        self._connected.append((signal, slot))
+
+    def remove(self, signal: Connectable, slot: Callable[..., Any]) -> None:
+        """Disconnect `slot` from `signal` now: its owner is about to go."""
+        if (signal, slot) in self._connected:
+            self._connected.remove((signal, slot))
+            _quietly(partial(signal.disconnect, slot))
 
     def on_close(self, undo: Callable[[], object]) -> None:
         """Have `close` call `undo`; what was registered last is undone first."""
         self._undo.append(undo)
 
     def close(self, *_: object) -> None:
-        """Undo everything once; further calls do nothing."""
+        """Disconnect everything, then undo everything, once; further calls do nothing."""
+        while self._connected:
+            signal, slot = self._connected.pop()
+            _quietly(partial(signal.disconnect, slot))
         while self._undo:
-            undo = self._undo.pop()
-            try:
-                undo()
-            except (RuntimeError, ValueError, TypeError, KeyError):
-                # The other end is gone already (a layer's emitter, a deleted Qt object):
-                # then there is nothing left to disconnect.
-                continue
+            _quietly(self._undo.pop())
+
+
+def _quietly(undo: Callable[[], object]) -> None:
+    # The other end may be gone already (a layer's emitter, a deleted Qt object): then
+    # there is nothing left to undo.
+    with suppress(RuntimeError, ValueError, TypeError, KeyError):
+        undo()

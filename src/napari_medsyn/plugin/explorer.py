@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import Finished, Progress, SlabReady
 from napari_medsyn.exploration.saving import save_results
 from napari_medsyn.exploration.session import FAILED, IDLE, PREPARING, RUNNING, Session
-from napari_medsyn.plugin.adapters import plain_viewer
+from napari_medsyn.plugin.adapters import binding_warning, plain_viewer
 from napari_medsyn.plugin.comparison import Comparison
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.control_panel import ControlPanel
@@ -33,7 +33,7 @@ from napari_medsyn.plugin.results import ResultLayers
 from napari_medsyn.plugin.run_panel import RunPanel
 from napari_medsyn.plugin.study_panel import StudyPanel
 from napari_medsyn.plugin.view import displayed_plane
-from napari_medsyn.plugin.widgets import MessageArea
+from napari_medsyn.plugin.widgets import Banner, MessageArea, scrolling_column
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -92,23 +92,14 @@ class Explorer(QWidget):
         self.destroyed.connect(lambda: connections.close())
 
     def _build(self) -> None:
-        self.banner = QLabel("SYNTHETIC OUTPUT – research use, not for diagnosis")
-        self.banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.banner.setWordWrap(True)
-        self.banner.setStyleSheet(
-            "background-color: #6b4e12; color: #ffe9bd; border-radius: 3px; padding: 4px;"
-        )
+        self.banner = Banner()
         self.study_panel = StudyPanel()
         self.model_panel = ModelPanel()
         self.control_panel = ControlPanel()
         self.run_panel = RunPanel()
         self.comparison = Comparison(self.viewer, self._connections)
         self.message = MessageArea()
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(8, 6, 8, 6)
-        column.setSpacing(6)
-        for part in (
+        parts = (
             self.banner,
             self.study_panel,
             self.model_panel,
@@ -116,17 +107,10 @@ class Explorer(QWidget):
             self.run_panel,
             self.message,
             self.comparison,
-        ):
-            column.addWidget(part)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        )
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolling_column(parts))
         self.setMinimumWidth(300)
         self.setAcceptDrops(True)
         self._put_off = QTimer(self)
@@ -182,10 +166,10 @@ class Explorer(QWidget):
         entries = self.session.catalogue.entries()
         self.model_panel.show_models(entries, "")
         if self.session.card is None:
-            usable = [entry.id for entry in entries if entry.is_usable]
-            if usable:
-                self._try(self.session.choose_model)(usable[0])
+            self._try(lambda: self.session.choose_model(self.session.catalogue.default().id))()
         self._show_model()
+        if warning := binding_warning():
+            self.message.show_message(warning)
         for layer in list(self.viewer.layers):
             self.intake.offer(layer)
         self._show_all()
@@ -299,7 +283,7 @@ class Explorer(QWidget):
         results, reference = self.session.results, self.session.results_reference
         if not self.results.is_incomplete:
             return ""
-        if results is None or reference is None:
+        if results is None or reference is None or not self.results.is_on(reference):
             return " The planes computed so far stay on screen but cannot be saved."
         self.results.complete(results, reference)
         return " Showing the previous result."
@@ -333,6 +317,8 @@ class Explorer(QWidget):
 
     def _on_study_changed(self) -> None:
         self._bring_back_results()
+        if not len(self.session.study):
+            self.results.leave()
         self.intake.layers.show_modalities(self.session.study)
         self._show_plane()
         self._show_all()

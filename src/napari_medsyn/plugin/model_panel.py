@@ -36,6 +36,7 @@ class ModelPanel(Section):
     def __init__(self) -> None:
         super().__init__("Model")
         self.card: ModelCard | None = None
+        self.dialog: CardDialog | None = None
         self._build()
         self.models.activated.connect(self._on_model)
         self.devices.activated.connect(self._on_device)
@@ -113,9 +114,10 @@ class ModelPanel(Section):
 
     def _on_about(self) -> None:
         if self.card is not None:
-            dialog = CardDialog(self.card, self)
-            dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            dialog.show()
+            if self.dialog is not None:
+                self.dialog.deleteLater()
+            self.dialog = CardDialog(self.card, self)
+            self.dialog.show()
 
 
 class CardDialog(QDialog):

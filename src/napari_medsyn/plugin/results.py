@@ -137,6 +137,16 @@ class ResultLayers:
             self._make_layer(self._waiting.popleft())
         return bool(self._waiting)
 
+    def is_on(self, reference: Scan) -> bool:
+        """Whether the layers lie on the grid of `reference`."""
+        return self._reference is not None and self._reference.grid.matches(reference.grid)
+
+    def leave(self) -> None:
+        """Hide the layers and have nothing more to do with them: their patient is gone."""
+        for layer in self.layers.values():
+            layer.visible = False
+        self._start_anew()
+
     def forget(self, layer: object) -> None:
         """`layer` has left the viewer."""
         for name, result in list(self._results.items()):
@@ -146,10 +156,16 @@ class ResultLayers:
 
     def _settle_on(self, reference: Scan) -> None:
         """Keep the layers where the patient's grid is the same, leave them alone where not."""
-        if self._reference is not None and not self._reference.grid.matches(reference.grid):
-            self._results.clear()
-            self._waiting.clear()
+        if not self.is_on(reference):
+            self._start_anew()
         self._reference = reference
+
+    def _start_anew(self) -> None:
+        self._results.clear()
+        self._waiting.clear()
+        self._dismissed.clear()
+        self._incomplete = False
+        self._reference = None
 
     def _result(self, name: str, reference: Scan) -> _Result:
         result = self._results.get(name)

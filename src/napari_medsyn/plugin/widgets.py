@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qtpy.QtCore import QEvent, QRect, QSize, Qt
 from qtpy.QtGui import QBrush, QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
@@ -9,6 +11,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -57,6 +60,35 @@ class IconButton(QToolButton):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
             self._show_icon()
+
+
+class Banner(QLabel):
+    """What everything that the dock makes is, and is not for."""
+
+    def __init__(self) -> None:
+        super().__init__("SYNTHETIC OUTPUT – research use, not for diagnosis")
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setWordWrap(True)
+        self.setStyleSheet(
+            "background-color: #6b4e12; color: #ffe9bd; border-radius: 3px; padding: 4px;"
+        )
+
+
+def scrolling_column(parts: Iterable[QWidget]) -> QScrollArea:
+    """`parts` below each other, as wide as the dock; taller than it, they scroll."""
+    inner = QWidget()
+    column = QVBoxLayout(inner)
+    column.setContentsMargins(8, 6, 8, 6)
+    column.setSpacing(6)
+    for part in parts:
+        column.addWidget(part)
+    column.addStretch(1)
+    scroll = QScrollArea()
+    scroll.setWidget(inner)
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return scroll
 
 
 class Section(QWidget):
