@@ -20,12 +20,9 @@ from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.models.families import load_family
 from napari_medsyn.models.family import Region
 from napari_medsyn.models.mmhvae import Topology
-from napari_medsyn.models.mmhvae_family import BATCH
+from napari_medsyn.models.mmhvae_family import PASSES_CPU
 from napari_medsyn.registry.card import read_card
 
-#: How far the same slice may differ when it is computed beside other slices: convolutions
-#: add up in another order (1e-6), which may tip the rounding of encodings to half precision.
-BATCHED = 2e-3
 #: How far half precision of the encodings moves the result of these untrained networks.
 HALVED = 6e-3
 
@@ -252,7 +249,8 @@ def test_each_slice_is_encoded_once(family, study, monkeypatch):
     render(family, study, controls(["T1"]), Region((5, 6)))
     render(family, study, controls(["T1"], temperature=1.0, seed=4), Region((5, 6)))
     render(family, study, controls(["T1", "T2"]), Region((6, 7)))
-    assert encoded == [("T1", 2), ("T1", 1), ("T2", 2)]
+    # In pairs that begin with an even slice: 5 brings 4 along, and 6 brings 7.
+    assert encoded == [("T1", 2), ("T1", 2), ("T2", 2)]
 
 
 def test_another_study_is_encoded_anew(family, study, rng):
@@ -265,38 +263,28 @@ def test_another_study_is_encoded_anew(family, study, rng):
 
 @pytest.mark.parametrize("temperature", [0.0, 0.6])
 @pytest.mark.parametrize("topology", LAYOUTS)
-def test_a_slice_is_the_same_alone_and_beside_others(made, topology, temperature):
+def test_a_slice_is_bit_identical_alone_and_beside_others(made, topology, temperature):
     family, study = made[topology.layout], make_prepared(topology)
     values = controls(topology.modalities[:2], temperature=temperature)
     slices = tuple(range(3, 11))
     together = fresh(family, study, values, Region(slices))
     family._encodings = None
-    for i, k in enumerate(slices):
+    for k in (9, 4, 3, 10):
         alone = render(family, study, values, Region((k,)))
         for images, single in ((together.mean, alone.mean), (together.std, alone.std)):
             for modality in topology.modalities:
-                np.testing.assert_allclose(
-                    images[modality][:, :, i], single[modality][:, :, 0], atol=BATCHED
+                np.testing.assert_array_equal(
+                    images[modality][:, :, slices.index(k)], single[modality][:, :, 0]
                 )
 
 
-def test_the_order_of_regions_is_irrelevant(family, study):
-    values, regions = controls(["T1", "T2"]), [Region((3, 4)), Region((9, 8)), Region((5, 10))]
-    forward = [fresh(family, study, values, regions[0])]
-    forward += [render(family, study, values, region) for region in regions[1:]]
-    family._encodings = None
-    backward = [render(family, study, values, region) for region in regions[::-1]]
-    for one, other in zip(forward, backward[::-1], strict=True):
-        assert_equal(one, other)
-
-
-def test_the_order_of_slices_in_a_region_is_irrelevant(family, study):
+def test_the_order_of_regions_and_slices_is_irrelevant(family, study):
     values = controls(["T1", "T2"])
-    one = fresh(family, study, values, Region((3, 4, 5)))
-    other = fresh(family, study, values, Region((5, 3, 4)))
-    np.testing.assert_allclose(
-        one.mean["FLAIR"], other.mean["FLAIR"][:, :, [1, 2, 0]], atol=BATCHED
-    )
+    forward = fresh(family, study, values, Region((3, 4, 5, 8)))
+    family._encodings = None
+    later, sooner = (render(family, study, values, r) for r in (Region((8, 5)), Region((4, 3))))
+    backward = np.concatenate([sooner.mean["FLAIR"], later.mean["FLAIR"]], axis=2)
+    np.testing.assert_array_equal(forward.mean["FLAIR"], backward[:, :, [1, 0, 3, 2]])
 
 
 # ---- planning ------------------------------------------------------------------------
@@ -310,7 +298,7 @@ def test_a_plan_covers_each_slice_once_the_visible_first(family, samples, temper
     assert slices[:2] == [9, 10]
     assert sorted(slices) == list(range(DEPTH))
     drawn = samples if temperature > 0 else 1
-    assert all(len(r.slices) * drawn <= max(BATCH, drawn) for r in regions)
+    assert all(len(r.slices) * drawn <= max(PASSES_CPU, drawn) for r in regions)
     # What is on screen waits for nothing else.
     assert not {9, 10} & {k for r in regions if not {9, 10} & set(r.slices) for k in r.slices}
     assert set(regions[0].slices) <= {9, 10}

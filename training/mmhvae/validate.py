@@ -17,9 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from napari_medsyn.evaluation.fidelity import coverage, fidelity, spread_against_error
-from napari_medsyn.models.family import Region
 from napari_medsyn.models.mmhvae import MMHVAE, Topology
-from napari_medsyn.models.mmhvae_family import BATCH, Encodings, MMHVAEFamily
+from napari_medsyn.models.mmhvae_family import Encodings, MMHVAEFamily
 from training.mmhvae.config import ARCHITECTURE, MODALITIES
 from training.mmhvae.scans import Visit, load_visits
 
@@ -35,10 +34,8 @@ def impute(
     encodings = Encodings(visit.name, volumes, mask)
     controls = {"present": present, "temperature": 0.5, "samples": samples, "seed": 0}
     slices = [int(k) for k in np.flatnonzero(mask.sum(axis=(0, 1)) > 1500)][::every]
-    size = max(1, BATCH // samples)
     parts = [
-        family.render(encodings, controls, Region(tuple(slices[i : i + size])))
-        for i in range(0, len(slices), size)
+        family.render(encodings, controls, region) for region in family.plan([], slices, controls)
     ]
     mean = {m: np.concatenate([p.mean[m] for p in parts], axis=2) for m in MODALITIES}
     std = {m: np.concatenate([p.std[m] for p in parts], axis=2) for m in MODALITIES}
@@ -86,7 +83,7 @@ def main() -> None:
                     "cover90": coverage(std[target], error, mask),
                     "scale": float((real * mean[target])[mask].sum() / (mean[target] ** 2).sum()),
                 }
-                print(json.dumps(line | {k: round(v, 4) for k, v in scores.items()}), flush=True)  # noqa: T201
+                print(json.dumps(line | {k: round(v, 4) for k, v in scores.items()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,17 @@ from torch import Tensor
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.models.family import ControlValues, Region, Rendered
-from napari_medsyn.models.mmhvae import MMHVAE, Noise, Topology, positions
+from napari_medsyn.models.mmhvae import MMHVAE, Decoded, Noise, Topology, positions
 
 if TYPE_CHECKING:
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.scans.preparation import PreparedStudy
 
-#: Slices times samples in one forward pass: short enough to stop between two of them.
-BATCH = 16
+#: Slices times samples in one region, which nothing interrupts.  On a CPU a slice costs the
+#: same alone as in a batch, and whoever drags a slider waits for the region under way.
+PASSES_CPU, PASSES_GPU = 2, 32
+#: Neighbouring slices that are encoded together.
+ENCODED_TOGETHER_CPU, ENCODED_TOGETHER_GPU = 2, 16
 #: Distance between slices whose noise is independent; those between blend their neighbours'.
 ANCHOR_EVERY = 8
 #: Values above this (1 is the 99.5th percentile of the brain) are outliers of the network.
@@ -99,6 +103,11 @@ class Encodings:
     mask: NDArray[np.bool_]
     skips: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
 
+    @cached_property
+    def inside(self) -> Tensor:
+        """(Z, X, Y) bool: `mask` with contiguous slices."""
+        return torch.from_numpy(np.ascontiguousarray(self.mask.transpose(2, 0, 1)))
+
 
 class MMHVAEFamily:
     """A loaded MMHVAE on one device."""
@@ -107,6 +116,7 @@ class MMHVAEFamily:
         self.card = card
         self.topology = net.topology
         self.device = device
+        self._is_cpu = device.type == "cpu"
         net = net.eval().requires_grad_(False).to(device)
         self.net: MMHVAE = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._spread_scale = float((card.calibration or {}).get("std_scale", 1.0))
@@ -125,8 +135,8 @@ class MMHVAEFamily:
     def plan(
         self, first: Sequence[int], slices: Sequence[int], controls: ControlValues
     ) -> list[Region]:
-        """What is on screen, then the rest in the order given; see `BATCH`."""
-        size = max(1, BATCH // _samples(controls))
+        """What is on screen, then the rest in the order given; see `PASSES_CPU`."""
+        size = max(1, (PASSES_CPU if self._is_cpu else PASSES_GPU) // _samples(controls))
         seen = set(first)
         rest = [k for k in slices if k not in seen]
         return [Region(tuple(chunk)) for part in (first, rest) for chunk in _chunks(part, size)]
@@ -135,6 +145,9 @@ class MMHVAEFamily:
     def render(self, conditioning: Encodings, controls: ControlValues, region: Region) -> Rendered:
         """Impute and reconstruct the slices of one region.
 
+        On a CPU a slice's bits do not depend on the other slices of the region, nor on what
+        has been rendered before.
+
         The spread is the posterior predictive standard deviation: by the law of total
         variance, the variance of the K samples' images plus the mean of the likelihood's
         own variance (2 b^2 for a Laplace scale b), times the card's calibrated factor.
@@ -142,27 +155,38 @@ class MMHVAEFamily:
         """
         shape = (*conditioning.mask.shape[:2], len(region.slices))
         targets = list(controls.get("targets") or self.topology.modalities)
-        brain = conditioning.mask[:, :, list(region.slices)]
         present = [m for m in self.topology.modalities if m in set(controls["present"])]
         if not present:
             raise UnusableStudy("every modality is switched off; switch one on")
-        if not brain.any():
-            empty = {m: np.zeros(shape, np.float32) for m in targets}
-            return Rendered(region, empty, {m: v.copy() for m, v in empty.items()})
+        mean, std = _empty(targets, shape), _empty(targets, shape)
+        wanted = [i for i, k in enumerate(region.slices) if conditioning.inside[k].any()]
+        # oneDNN adds up in another order for another batch: one slice at a time.
+        for places in _chunks(wanted, 1 if self._is_cpu else max(1, len(wanted))):
+            slices = [region.slices[i] for i in places]
+            inside = conditioning.inside[slices].to(self.device)
+            decoded = self._decode(conditioning, present, targets, controls, slices)
+            for modality in targets:
+                log_scale = decoded.log_scale.get(modality)
+                images = self._summary(decoded.mean[modality], log_scale, _samples(controls))
+                for volumes, image in zip((mean, std), images, strict=True):
+                    volumes[modality][:, :, places] = _to_numpy(image * inside)
+        return Rendered(region, mean, std)
+
+    def _decode(
+        self,
+        conditioning: Encodings,
+        present: Sequence[str],
+        targets: Sequence[str],
+        controls: ControlValues,
+        slices: Sequence[int],
+    ) -> Decoded:
+        """One pass of the shared part: (samples * n, …), sample by sample."""
         temperature, samples = float(controls["temperature"]), _samples(controls)
-        skips = {m: self._encoded(conditioning, m, region.slices, samples) for m in present}
+        skips = {m: self._encoded(conditioning, m, slices, samples) for m in present}
         noise = None
         if temperature > 0:
-            noise = self._noise.of(int(controls["seed"]), samples, region.slices)
-        decoded = self.net.decode(skips, targets=targets, noise=noise, temperature=temperature)
-        inside = torch.from_numpy(brain).to(self.device).permute(2, 0, 1)
-        mean, std = {}, {}
-        for modality in targets:
-            log_scale = decoded.log_scale.get(modality)
-            centre, spread = self._summary(decoded.mean[modality], log_scale, samples)
-            mean[modality] = _to_numpy(centre * inside)
-            std[modality] = _to_numpy(spread * inside)
-        return Rendered(region, mean, std)
+            noise = self._noise.of(int(controls["seed"]), samples, slices)
+        return self.net.decode(skips, targets=targets, noise=noise, temperature=temperature)
 
     def _summary(
         self, images: Tensor, log_scale: Tensor | None, samples: int
@@ -180,25 +204,27 @@ class MMHVAEFamily:
     def _encoded(
         self, study: Encodings, modality: str, slices: Sequence[int], samples: int
     ) -> list[Tensor]:
-        """Skips of the slices, repeated for each sample: the cached ones, the others encoded."""
-        todo = [k for k in dict.fromkeys(slices) if (modality, k) not in study.skips]
-        if todo:
-            x = self._input(study.volumes[modality], todo)
-            where = None
-            if self.topology.positions:
-                where = positions(torch.tensor(todo), study.mask.shape, self.topology.patch)
-                where = where.to(self.device)
-            levels = self.net.encode(modality, x, where)
-            for i, k in enumerate(todo):
-                # Half precision halves the cache; always through it, so that results do not
-                # depend on what was cached.
-                study.skips[modality, k] = [level[i].half() for level in levels]
+        """Skips of the slices, repeated for each sample."""
+        for k in slices:
+            if (modality, k) not in study.skips:
+                self._encode(study, modality, k)
         kept = [study.skips[modality, k] for k in slices]
-        stacked = [torch.stack(scale).float() for scale in zip(*kept, strict=True)]
-        return [
-            level.repeat(samples, 1, 1, 1).contiguous(memory_format=torch.channels_last)
-            for level in stacked
-        ]
+        return [_repeated(scale, samples) for scale in zip(*kept, strict=True)]
+
+    def _encode(self, study: Encodings, modality: str, k: int) -> None:
+        """Encode slice `k` and those that share its place in the volume, always the same."""
+        size = ENCODED_TOGETHER_CPU if self._is_cpu else ENCODED_TOGETHER_GPU
+        begin = k - k % size
+        slices = range(begin, min(begin + size, study.mask.shape[2]))
+        where = None
+        if self.topology.positions:
+            where = positions(torch.tensor(slices), study.mask.shape, self.topology.patch)
+            where = where.to(self.device)
+        levels = self.net.encode(modality, self._input(study.volumes[modality], slices), where)
+        for i, other in enumerate(slices):
+            # Half precision halves the cache; always through it, so that results do not
+            # depend on what was cached.
+            study.skips[modality, other] = [level[i].half() for level in levels]
 
     def _input(self, volume: NDArray[np.float32], slices: Sequence[int]) -> Tensor:
         """(n, 1 + 2 context, X, Y): each slice with its neighbours, the ends repeated."""
@@ -256,6 +282,20 @@ class CoherentNoise:
             generator = torch.Generator().manual_seed(zlib.crc32(words))
             self._anchors[key] = torch.randn(shape, generator=generator)
         return self._anchors[key]
+
+
+def _empty(names: Sequence[str], shape: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
+    """(X, Y, n) zeros for each name; a slice is contiguous."""
+    return {m: np.zeros((shape[2], *shape[:2]), np.float32).transpose(1, 2, 0) for m in names}
+
+
+def _repeated(levels: Sequence[Tensor], samples: int) -> Tensor:
+    """(samples * n, C, H, W) float32, channels_last, from n half-precision encodings."""
+    if len(levels) == 1:  # by far the cheapest way on a CPU
+        batch = levels[0][None].float().expand(samples, -1, -1, -1)
+    else:
+        batch = torch.stack(list(levels)).float().repeat(samples, 1, 1, 1)
+    return batch.contiguous(memory_format=torch.channels_last)
 
 
 def _samples(controls: ControlValues) -> int:
