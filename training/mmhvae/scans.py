@@ -17,6 +17,9 @@ from training.mmhvae.simulate import random_warp, smooth_noise, to_model_grid, u
 
 #: Slices with fewer brain voxels than this teach little.
 SMALLEST = 600
+T1, T1C = MODALITIES.index("T1"), MODALITIES.index("T1c")
+#: Share of batches with a T1 but no T1c that get a pretended one.
+PRETENDED = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +116,11 @@ class RealSlices:
             torch.nonzero(v.mask.sum(dim=(1, 2)) > SMALLEST)[:, 0].clamp(1, GRID_SHAPE[2] - 2)
             for v in visits
         ]
-        # A person with two visits counts once, a full set of modalities twice.
+        # A person with two visits counts once.  The one glioma counts half: its contrast is
+        # unlike the others', and it must not be what the network takes a T1c for.
         people = [v.person for v in visits]
         self.weights = torch.tensor(
-            [(2.0 if v.present.all() else 1.0) / people.count(v.person) for v in visits]
+            [(0.5 if v.person == "glioma" else 1.0) / people.count(v.person) for v in visits]
         )
 
     def batch(
@@ -133,7 +137,7 @@ class RealSlices:
         slices : (n,) index of the middle slice.
         """
         lead = int(torch.multinomial(self.weights, 1, generator=generator))
-        present = self.visits[lead].present
+        present = self.visits[lead].present.clone()
         same = torch.tensor([bool((v.present == present).all()) for v in self.visits])
         chosen = torch.multinomial(self.weights * same, n, replacement=True, generator=generator)
         images, masks, slices = [], [], []
@@ -146,9 +150,32 @@ class RealSlices:
         stack = torch.stack(images).float()
         where = random_warp(n, generator, atrophy=True)
         warped = F.grid_sample(stack.flatten(1, 2), where, align_corners=False).view(stack.shape)
-        mask = F.grid_sample(torch.stack(masks)[:, None].float(), where, mode="nearest")[:, 0] > 0.5
+        mask = torch.stack(masks)[:, None].float()
+        mask = F.grid_sample(mask, where, mode="nearest", align_corners=False)
+        mask = mask[:, 0] > 0.5
         warped = warped * mask[:, None, None]
+        if present[T1] and not present[T1C] and torch.rand((), generator=generator) < PRETENDED:
+            warped[:, T1C] = pretended_contrast(warped[:, T1], generator)
+            present[T1C] = True
         return vary(warped, generator), warped[:, :, 1], present, mask, torch.tensor(slices)
+
+
+def pretended_contrast(t1: Tensor, generator: torch.Generator) -> Tensor:
+    """A post-contrast T1 made of a real T1: the same tissue, darker beside bright vessels.
+
+    Few patients have a real one.  Contrast agent leaves healthy tissue as it is and
+    brightens vessels, which then set the 99.5th percentile.
+
+    Parameters
+    ----------
+    t1 : (n, 3, X, Y) in normalised intensity.
+    """
+    n = len(t1)
+    scale = uniform((n, 1, 1, 1), 0.55, 0.9, generator)
+    gamma = torch.exp(0.1 * torch.randn(n, 1, 1, 1, generator=generator))
+    tissue = scale * t1.clamp_min(1e-4) ** gamma * (1 + 0.03 * smooth_noise(n, 8, generator))
+    vessel = (smooth_noise(n, 40, generator) - 1.5).clamp_min(0) * (t1 < 0.4)
+    return (tissue + 0.6 * vessel) * (t1 > 0)
 
 
 def vary(images: Tensor, generator: torch.Generator) -> Tensor:

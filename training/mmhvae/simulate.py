@@ -52,6 +52,7 @@ LOOK: dict[str, dict[str, float]] = {
 # How a unit of hidden tissue texture (myelin, water) moves each modality.
 TEXTURE = {"T1": -0.05, "T1c": -0.035, "T2": 0.05, "FLAIR": 0.05}
 NAMES = tuple(GROUPS)
+GREY = ("cortex", "cerebellar cortex", "caudate", "putamen", "thalamus")
 
 
 def to_model_grid(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray[np.generic]:
@@ -140,8 +141,15 @@ class Simulator:
         n = len(groups)
         look = torch.tensor([[LOOK[g][m] for g in NAMES] for m in MODALITIES])
         jitter = torch.randn(n, *look.shape, generator=generator)
-        # One shared change of white/grey contrast and one change per structure.
         table = look * (1 + 0.06 * jitter)
+        # Protocols differ in how far grey matter stands from white, and in how dark fluid is.
+        grey = torch.tensor([g in GREY for g in NAMES]).float()
+        contrast = uniform((n, len(MODALITIES), 1), -0.12, 0.10, generator)
+        table = table * (1 + contrast * grey)
+        fluid = torch.tensor([g in ("ventricle", "fluid") for g in NAMES]).float()
+        darker = uniform((n, len(MODALITIES), 1), 0.4, 1.1, generator)
+        darker[:, MODALITIES.index("T2")] = 1.0
+        table = table * (1 + (darker - 1) * fluid)
         table[:, 1] *= uniform((n, 1), 0.85, 1.5, generator)  # vessels set T1c's scale
         table[:, 2, :-3] *= uniform((n, 1), 0.8, 1.25, generator)  # T2: fluid sets the scale
         table[:, :, -1] += 0.08 * torch.randn(n, len(MODALITIES), generator=generator)
