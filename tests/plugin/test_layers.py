@@ -60,6 +60,16 @@ def test_a_layer_of_ours_gives_its_own_scan_back() -> None:
     assert scan_from_layer(image(scan)) is scan
 
 
+def test_a_changed_copy_of_our_layer_is_another_scan_in_the_same_place() -> None:
+    scan = make_scan(affine=make_affine("PSR", tilt_degrees=9))
+    layer = image(scan)
+    layer.data = layer.data * 2
+    changed = scan_from_layer(layer)
+    assert changed.id != scan.id
+    np.testing.assert_array_equal(changed.voxels, scan.voxels * 2)
+    np.testing.assert_array_equal(changed.affine, scan.affine)
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

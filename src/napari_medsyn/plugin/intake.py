@@ -126,7 +126,10 @@ class Intake:
     def offer(self, layer: Layer) -> None:
         """Take `layer` as a scan if one of our readers made it, and of an image."""
         mark = mark_of(layer)
-        if mark is not None and mark.role == "scan" and _is_image(mark.scan):
+        if mark is None or mark.role != "scan" or not _is_image(mark.scan):
+            return
+        # napari's "duplicate layer" copies the mark, too: one scan, one layer.
+        if self.layers.layer_for(mark.scan.id) is None:
             self._adopt(mark.scan, layer)
 
     # ---- within --------------------------------------------------------------------

@@ -8,6 +8,7 @@ metadata, never by its name.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -145,12 +146,16 @@ def scan_from_layer(layer: Image, modality: str = "") -> Scan:
     UnusableStudy : the layer is no 3D grey-value image.
     """
     mark = mark_of(layer)
-    if mark is not None and mark.role == "scan" and np.shares_memory(layer.data, mark.scan.voxels):
-        return mark.scan
     if mark is not None and mark.role != "scan":
         raise UnusableStudy(
             f"{layer.name}: this is a result of a model; the model must not read it as a scan"
         )
+    if mark is not None and layer.data.shape == display_order(mark.scan.grid).shape:
+        if np.may_share_memory(layer.data, mark.scan.voxels):
+            return mark.scan
+        # A copy of our layer, or one whose voxels somebody has changed: another scan.
+        voxels = from_display(np.asarray(layer.data), mark.scan)
+        return replace(mark.scan, voxels=voxels, name=layer.name, id=uuid.uuid4().hex)
     if getattr(layer, "rgb", False) or layer.ndim != 3:
         shape = "colours" if getattr(layer, "rgb", False) else f"{layer.ndim} axes"
         raise UnusableStudy(f"{layer.name}: a scan is a 3D image of grey values, this has {shape}")

@@ -73,9 +73,7 @@ class ScanRow(QWidget):
                 index = self.modality.count() - 1
             self.modality.setCurrentIndex(index)
         self.use.setEnabled(readable)
-        with QSignalBlocker(self.use):
-            self.use.setChecked(used and readable)
-        self.use._show_icon()
+        self.use.show_checked(used and readable)
         self.use.setToolTip(
             "Not a modality that this model reads"
             if not readable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtpy.QtCore import QEvent, QRect, QSize, Qt
+from qtpy.QtCore import QEvent, QRect, QSignalBlocker, QSize, Qt
 from qtpy.QtGui import QBrush, QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -50,6 +50,13 @@ class IconButton(QToolButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.toggled.connect(self._show_icon)
         self._show_icon()
+
+    def show_checked(self, checked: bool) -> None:
+        """Show it pressed or released without telling anyone."""
+        if checked != self.isChecked():
+            with QSignalBlocker(self):
+                self.setChecked(checked)
+            self._show_icon()
 
     def _show_icon(self, *_: object) -> None:
         on, off = self._names
