@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Planes handed on at a time once what is on screen is there: each costs a refresh.
 PLANES_PER_SLAB: Final = 16
+
+#: What `needed_slices` has found, by study and axis.
+_NEEDED: WeakKeyDictionary[PreparedStudy, dict[int, tuple[NDArray[np.int_], NDArray[np.int_]]]] = (
+    WeakKeyDictionary()
+)
 
 
 def slab_axis(prepared: PreparedStudy) -> int:
@@ -35,6 +41,20 @@ def slab_axis(prepared: PreparedStudy) -> int:
 def brain_slices(prepared: PreparedStudy) -> NDArray[np.bool_]:
     """(Z,) bool: model slices with any brain; all others are background."""
     return np.asarray(prepared.mask.any(axis=(0, 1)))
+
+
+def needed_slices(prepared: PreparedStudy, axis: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """First and past-the-last model slice that each plane along `axis` is made from."""
+    # Kept: every move of a slider asks for them, and they take milliseconds to find.
+    known = _NEEDED.setdefault(prepared, {})
+    if axis not in known:
+        planes = range(prepared.reference.shape[axis])
+        needs = [prepared.model_slices(axis, k, k + 1) for k in planes]
+        limit = prepared.grid.shape[2]
+        start = np.clip([need.start for need in needs], 0, limit)
+        stop = np.clip([need.stop for need in needs], 0, limit)
+        known[axis] = start, np.maximum(start, stop)
+    return known[axis]
 
 
 class Filling:
@@ -52,13 +72,8 @@ class Filling:
         wanted = brain_slices(prepared)
         self._wanted = wanted
         self._done = ~wanted
-        planes = prepared.reference.shape[self.axis]
-        needs = [prepared.model_slices(self.axis, k, k + 1) for k in range(planes)]
         # Slices without brain need no work: they count as done from the start.
-        limit = len(wanted)
-        self._start = np.array([min(max(r.start, 0), limit) for r in needs], dtype=int)
-        self._stop = np.array([min(max(r.stop, 0), limit) for r in needs], dtype=int)
-        self._stop = np.maximum(self._start, self._stop)
+        self._start, self._stop = needed_slices(prepared, self.axis)
         # A plane that shows no brain is background, as its array is from the start.
         self._sent = self._missing(wanted) == 0
 
