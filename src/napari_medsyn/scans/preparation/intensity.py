@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsyn.errors import UnusableStudy
+from napari_medsyn.errors import Cancelled, UnusableStudy
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.study import Scan
 
 #: Percentile of the brain's voxels that becomes 1.
 PERCENTILE = 99.5
 #: Brighter than this, in normalised intensity, are vessels and spikes: clipped.
 BRIGHTEST = 1.5
+#: The bias field is found on voxels of about this size, mm: it is smooth.
+BIAS_SPACING = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +82,41 @@ def scale_of(scan: Scan, values: NDArray[Any]) -> IntensityScale:
             f"{name}: the image is empty or constant where the brain should be; load another scan"
         )
     return IntensityScale(0.0, high)
+
+
+def correct_bias_field(
+    voxels: NDArray[Any],
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> NDArray[np.float32]:
+    """`voxels` divided by their bias field (N4, Tustison et al. 2010), found within `mask`.
+
+    Parameters
+    ----------
+    voxels, mask : (X, Y, Z) on `grid`.
+
+    Returns
+    -------
+    (X, Y, Z) float32; unchanged where `mask` is empty.
+    """
+    import SimpleITK as sitk
+
+    if not mask.any():
+        return voxels.astype(np.float32)
+    image, inside = (
+        sitk.GetImageFromArray(np.ascontiguousarray(part.transpose(2, 1, 0)))
+        for part in (voxels.astype(np.float32), mask.astype(np.uint8))
+    )
+    for part in (image, inside):
+        part.SetSpacing(grid.spacing.tolist())
+    shrink = [max(1, round(BIAS_SPACING / spacing)) for spacing in grid.spacing.tolist()]
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetNumberOfThreads(1)
+    n4.AddCommand(sitk.sitkIterationEvent, lambda: n4.Abort() if should_stop() else None)
+    n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(inside, shrink))
+    if should_stop():
+        raise Cancelled("the preparation was stopped")
+    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).transpose(2, 1, 0)
+    corrected: NDArray[np.float32] = voxels / np.exp(log_field)
+    return corrected.astype(np.float32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,14 @@ from numpy.typing import NDArray
 
 from napari_medsyn.errors import Cancelled, UnusableStudy
 from napari_medsyn.scans.geometry import Affine, Grid
-from napari_medsyn.scans.preparation.intensity import PERCENTILE, IntensityScale, finite, scale_of
+from napari_medsyn.scans.preparation.intensity import (
+    PERCENTILE,
+    IntensityScale,
+    correct_bias_field,
+    scale_of,
+)
 from napari_medsyn.scans.preparation.options import PreparationOptions
+from napari_medsyn.scans.preparation.placing import Placing
 from napari_medsyn.scans.preparation.prepared import (
     LEAST_WEIGHT,
     PreparedStudy,
@@ -25,27 +30,16 @@ from napari_medsyn.scans.preparation.prepared import (
     ReferenceVolumes,
 )
 from napari_medsyn.scans.preparation.resampling import as_crop, index_map, resample
-from napari_medsyn.scans.study import Scan, Study
+from napari_medsyn.scans.preparation.sources import (
+    Source,
+    above_background,
+    has_skull,
+    sources_of,
+)
+from napari_medsyn.scans.study import Study
 
 ShouldStop = Callable[[], bool]
 Tell = Callable[[int, int, str], None]
-
-
-@dataclass(eq=False)
-class Source:
-    """One scan on its way: voxels that can be reckoned with, and where they lie.
-
-    Parameters
-    ----------
-    voxels : finite, not negative, on the scan's own grid.
-    support : bool, the brain on the scan's own grid; None for a scan with a skull.
-    from_reference : (4, 4) from the reference scan's world to this scan's, mm.
-    """
-
-    scan: Scan
-    voxels: NDArray[Any]
-    support: NDArray[np.bool_] | None = None
-    from_reference: Affine = field(default_factory=lambda: np.eye(4))
 
 
 def prepare(
@@ -70,11 +64,10 @@ def prepare(
     UnusableStudy : a scan is empty or constant, or no brain lies on the model's grid.
     Cancelled : `should_stop` said so.
     """
-    work = Work(study, target, options, progress, should_stop)
-    return work.run()
+    return _Preparation(study, target, options, progress, should_stop).run()
 
 
-class Work:
+class _Preparation:
     """One preparation under way; `run` does it."""
 
     def __init__(
@@ -90,27 +83,26 @@ class Work:
         self._options = options
         self._progress = progress
         self._should_stop = should_stop or (lambda: False)
-        self._given_mask, scans = split_off_mask(study)
-        self._sources = [Source(scan, finite(scan.voxels)) for scan in scans]
-        self._reference = scans[0].grid
+        self._sources, self._given_mask = sources_of(study)
+        self._reference = self._sources[0].grid
         self._to_model: Affine = np.eye(4)
         self._steps: list[Mapping[str, Any]] = []
         self._notes: list[str] = []
-        self._total = 2 + len(scans)
+        self._total = 4 + len(self._sources)
         self._done = 0
 
     def run(self) -> PreparedStudy:
         """All steps."""
-        self._begin("Finding the brain")
-        for source in self._sources:
-            _refuse_constant(source)
-        reference_mask = self._brain_mask()
-        self._begin("Placing the brain")
+        self._begin("Looking at the scans")
+        self._find_supports()
+        reference_mask = self._place()
         mask = self._model_mask(reference_mask)
         volumes, scales, views = {}, {}, {}
         for source in self._sources:
             modality = source.scan.modality
-            self._begin(f"Preparing {modality or source.scan.name}")
+            self._begin(f"Preparing {modality or source.name}")
+            if self._options.bias_field:
+                self._correct(source, reference_mask)
             view = self._view(source, reference_mask)
             scales[modality], views[modality] = view.scale, view
             volumes[modality] = self._on_model(source, view.scale, mask)
@@ -129,41 +121,103 @@ class Work:
             content_hash=self._hash(),
         )
 
-    # ------------------------------------------------------------------ steps
+    # ------------------------------------------------------------------ where things are
+
+    def _find_supports(self) -> None:
+        """See which scans are cut out of the skull."""
+        given = self._given_mask
+        for source in self._sources:
+            self._check()
+            if given is not None:
+                to_mask = index_map(given.grid, source.grid)
+                source.support = resample(given.voxels > 0, to_mask, source.grid.shape) > 0.5
+                source.voxels = source.voxels * source.support
+            else:
+                region = above_background(source.voxels)
+                if self._options.brain_mask == "never" or not has_skull(region, source.grid):
+                    source.support = region
+
+    def _place(self) -> NDArray[np.bool_]:
+        """Bring the scans together and to MNI; give the brain on the reference grid."""
+        if self._options.register == "never":
+            return self._brain_mask()
+        placing = Placing(self._sources, self._options.register == "always", self._should_stop)
+        self._begin("Aligning the scans")
+        placing.align()
+        self._begin("Registering to MNI")
+        placing.register()
+        self._to_model = placing.to_model
+        brain = self._brain_mask()
+        if all(source.support is None for source in self._sources):
+            self._check()
+            placing.refine(brain, self._reference)
+            self._to_model = placing.to_model
+        placing.finish()
+        self._steps.extend(placing.steps)
+        self._notes.extend(placing.notes)
+        return brain
 
     def _brain_mask(self) -> NDArray[np.bool_]:
-        """The brain on the reference grid."""
+        """The brain on the reference grid: given, cut out already, or computed."""
+        self._begin("Finding the brain")
         union = np.zeros(self._reference.shape, bool)
         for source in self._sources:
-            source.support = nonzero_region(source.voxels)
-            support = self._on_reference(source, source.support)
-            union |= support > 0.5
-        self._steps.append({"step": "brain mask", "method": "voxels above background"})
+            if source.support is not None:
+                union |= self._on_reference(source, source.support) > 0.5
+        method = "given" if self._given_mask is not None else "voxels above background"
+        if not any(source.support is not None for source in self._sources):
+            union, method = self._computed_mask(), "computed"
+        self._steps.append(
+            {
+                "step": "brain mask",
+                "method": method,
+                "millilitres": round(float(union.sum() * self._voxel_ml), 1),
+            }
+        )
         return union
+
+    def _computed_mask(self) -> NDArray[np.bool_]:
+        from napari_medsyn.scans.preparation.template import load_template
+
+        template = load_template()
+        to_template = index_map(template.grid, self._reference, self._to_model)
+        return resample(template.brain, to_template, self._reference.shape) > 0.5
+
+    @property
+    def _voxel_ml(self) -> float:
+        return float(abs(np.linalg.det(self._reference.affine[:3, :3]))) / 1000
 
     def _model_mask(self, reference_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         to_reference = index_map(self._reference, self._target, np.linalg.inv(self._to_model))
         mask: NDArray[np.bool_] = resample(reference_mask, to_reference, self._target.shape) > 0.5
         if not mask.any():
             raise UnusableStudy(
-                f"{self._sources[0].scan.name or 'the first scan'}: no brain lies where the model "
-                'expects one; set registration to "always" or check the scan\'s position'
+                f"{self._sources[0].name}: no brain lies where the model expects one; set "
+                'registration to "always" or check the scan\'s position'
             )
         return mask
 
+    # ------------------------------------------------------------------ intensities
+
+    def _correct(self, source: Source, reference_mask: NDArray[np.bool_]) -> None:
+        """Correct the scan's bias field on its own grid."""
+        world = np.linalg.inv(source.from_reference)
+        to_reference = index_map(self._reference, source.grid, world)
+        inside = resample(reference_mask, to_reference, source.grid.shape) > 0.5
+        source.voxels = correct_bias_field(source.voxels, inside, source.grid, self._should_stop)
+        self._steps.append({"step": "bias field", "modality": source.scan.modality, "method": "N4"})
+
     def _view(self, source: Source, reference_mask: NDArray[np.bool_]) -> ReferenceVolume:
         """The scan on the reference grid, its scale found among the brain's voxels."""
-        to_voxels = index_map(source.scan.grid, self._reference, source.from_reference)
+        to_voxels = index_map(source.grid, self._reference, source.from_reference)
         shape = self._reference.shape
-        crop = as_crop(to_voxels, source.scan.grid.shape, shape)
-        inside = reference_mask
+        crop = as_crop(to_voxels, source.grid.shape, shape)
         if crop is None:
             values = resample(source.voxels, to_voxels, shape)
             # Where the scan does not reach there is nothing to learn about its scale.
-            inside = reference_mask & (values > 0)
-            brain = values[inside]
+            brain = values[reference_mask & (values > 0)]
         else:
-            brain = source.voxels[crop.source].transpose(crop.axes)[inside[crop.target]]
+            brain = source.voxels[crop.source].transpose(crop.axes)[reference_mask[crop.target]]
         scale = scale_of(source.scan, brain)
         self._steps.append(
             {
@@ -181,9 +235,9 @@ class Work:
     ) -> NDArray[np.float32]:
         """The scan on the model's grid: one interpolation from its own grid."""
         world = source.from_reference @ np.linalg.inv(self._to_model)
-        to_voxels = index_map(source.scan.grid, self._target, world)
+        to_voxels = index_map(source.grid, self._target, world)
         values = resample(source.voxels, to_voxels, self._target.shape)
-        exact = as_crop(to_voxels, source.scan.grid.shape, self._target.shape) is not None
+        exact = as_crop(to_voxels, source.grid.shape, self._target.shape) is not None
         if source.support is not None and not exact:
             # A brain cut out fades at its edge into the 0 around it: undo that.
             weights = resample(source.support, to_voxels, self._target.shape)
@@ -193,7 +247,7 @@ class Work:
         return volume
 
     def _on_reference(self, source: Source, voxels: NDArray[Any]) -> NDArray[np.float32]:
-        to_voxels = index_map(source.scan.grid, self._reference, source.from_reference)
+        to_voxels = index_map(source.grid, self._reference, source.from_reference)
         return resample(voxels, to_voxels, self._reference.shape)
 
     # ------------------------------------------------------------------ account
@@ -214,34 +268,3 @@ class Work:
         digest.update(np.ascontiguousarray(self._target.affine).tobytes())
         digest.update(np.ascontiguousarray(self._to_model).tobytes())
         return digest.hexdigest()
-
-
-def split_off_mask(study: Study) -> tuple[Scan | None, list[Scan]]:
-    """The scan that is a brain mask, or None, and the images.
-
-    Raises
-    ------
-    UnusableStudy : there is no image.
-    """
-    scans = [scan for scan in study if scan.modality != "label"]
-    if not scans:
-        raise UnusableStudy("the study has no image; load a scan first")
-    label = study.get("label")
-    named = (label.name if label is not None else "").lower()
-    if label is not None and ("brain" in named or "mask" in named):
-        return label, scans
-    return None, scans
-
-
-def nonzero_region(voxels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Voxels above 0 and the holes among them."""
-    from scipy import ndimage
-
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(voxels > 0)
-    return filled
-
-
-def _refuse_constant(source: Source) -> None:
-    if source.voxels.size == 0 or source.voxels.min() == source.voxels.max():
-        name = source.scan.name or source.scan.modality or "the scan"
-        raise UnusableStudy(f"{name}: the image is empty or constant; load another scan")
