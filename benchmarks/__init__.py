@@ -1,0 +1,1 @@
+"""Every figure that is quoted anywhere: ``python -m benchmarks.<name> --help``."""
