@@ -7,6 +7,8 @@ model's own forward passes it costs one resample of each plane of each output.
 
 from __future__ import annotations
 
+import math
+import mmap
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -55,9 +57,15 @@ def allocate_arrays(
 
 
 def empty_slabs(shape: tuple[int, int, int], axis: int) -> Volume:
-    """Zeros of `shape` whose planes along `axis` are contiguous in memory."""
+    """Zeros of `shape` whose planes along `axis` are contiguous in memory.
+
+    Pages come from the system and cost nothing until they are written to.  `np.zeros`
+    gives recycled memory at these sizes and clears all of it, which for a dozen volumes
+    takes as long as the model needs for the slice on screen.
+    """
     others = [n for a, n in enumerate(shape) if a != axis]
-    return np.moveaxis(np.zeros((shape[axis], *others), np.float32), 0, axis)
+    memory = mmap.mmap(-1, 4 * math.prod(shape))
+    return np.moveaxis(np.frombuffer(memory, np.float32).reshape(shape[axis], *others), 0, axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,7 @@ class Canvas:
             if kind == "uncertainty":
                 output[planes] = self._resampled(self._stds[modality], start, stop)
             elif kind == "residual":
-                output[planes] = self._residual(means[modality], modality, planes)
+                self._residual(means[modality], modality, planes, output[planes])
             else:
                 output[planes] = means[modality]
         return {name: output[planes] for name, output in self.outputs.items()}
@@ -193,12 +201,13 @@ class Canvas:
         )
         return planes
 
-    def _residual(self, mean: Volume, modality: str, planes: tuple[slice, ...]) -> Volume:
-        scan = self._prepared.reference_volumes[modality][planes]
-        inside = self._prepared.reference_mask[planes]
-        difference: Volume = np.abs(mean - scan)
-        difference[~inside] = 0
-        return difference
+    def _residual(
+        self, mean: Volume, modality: str, planes: tuple[slice, ...], out: Volume
+    ) -> None:
+        """Put |mean - scan| of these planes into `out`, 0 outside the brain."""
+        np.subtract(mean, self._prepared.reference_volumes[modality][planes], out=out)
+        np.abs(out, out=out)
+        np.multiply(out, self._prepared.reference_mask[planes], out=out)
 
 
 def describe(
