@@ -1,0 +1,1 @@
+"""The synthetic sample patient that ships with the plugin."""

@@ -1,0 +1,1 @@
+"""The head template that registration and brain extraction use."""
