@@ -187,9 +187,7 @@ def report_way_back(prepared: PreparedStudy) -> None:
     times = []
     for _ in range(9):
         begin = time.process_time()
-        prepared.to_reference(
-            prepared.volumes[modality], axis=axis, start=middle, stop=middle + 1
-        )
+        prepared.to_reference(prepared.volumes[modality], axis=axis, start=middle, stop=middle + 1)
         times.append(time.process_time() - begin)
     begin = time.process_time()
     back = prepared.to_reference(prepared.volumes[modality])
@@ -204,9 +202,7 @@ def report_way_back(prepared: PreparedStudy) -> None:
     )
 
 
-def draw(
-    pictures: Path | None, name: str, volumes: Any, outline: NDArray[np.bool_]
-) -> None:
+def draw(pictures: Path | None, name: str, volumes: Any, outline: NDArray[np.bool_]) -> None:
     if pictures is None:
         return
     import matplotlib.pyplot as plt

@@ -35,10 +35,10 @@ class IntensityScale:
 
     def normalise(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """A new array in normalised intensity, float32."""
-        out = values.astype(np.float32)
+        out: NDArray[np.float32] = values.astype(np.float32)
         out -= np.float32(self.low)
         out /= np.float32(self.high - self.low)
-        return np.clip(out, 0, BRIGHTEST, out=out)
+        return out.clip(0, BRIGHTEST, out=out)
 
     def restore(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Normalised intensity back to the scanner's units, float32."""
@@ -56,13 +56,10 @@ def finite(voxels: NDArray[Any]) -> NDArray[Any]:
     """
     if voxels.dtype.kind == "b":
         return voxels.astype(np.uint8)
-    if voxels.dtype.kind == "f":
-        if np.isfinite(voxels).all() and voxels.min(initial=0) >= 0:
-            return voxels
-        mended = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        return np.maximum(mended, 0)
-    if voxels.dtype.kind == "i" and voxels.min(initial=0) < 0:
-        return np.maximum(voxels, 0)
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
+        voxels = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if voxels.dtype.kind in "if" and voxels.min(initial=0) < 0:
+        voxels = np.maximum(voxels, 0)
     return voxels
 
 

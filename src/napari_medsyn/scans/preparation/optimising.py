@@ -140,15 +140,9 @@ def _method(stage: Stage, mask: Any) -> Any:
 def _transform(start: Affine, centre: NDArray[np.float64], motion: str) -> Any:
     import SimpleITK as sitk
 
-    if motion == "affine":
-        transform = sitk.AffineTransform(3)
-    else:
-        transform = sitk.Euler3DTransform()
+    transform: Any = sitk.AffineTransform(3) if motion == "affine" else sitk.Euler3DTransform()
     transform.SetCenter(centre.tolist())
-    if motion == "affine":
-        transform.SetMatrix(start[:3, :3].ravel().tolist())
-    else:
-        transform.SetMatrix(start[:3, :3].ravel().tolist(), 1e-4)
+    transform.SetMatrix(start[:3, :3].ravel().tolist())
     moved = start[:3, :3] @ centre + start[:3, 3] - centre
     transform.SetTranslation(moved.tolist())
     return transform

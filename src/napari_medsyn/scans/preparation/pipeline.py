@@ -29,7 +29,7 @@ from napari_medsyn.scans.preparation.prepared import (
     ReferenceVolume,
     ReferenceVolumes,
 )
-from napari_medsyn.scans.preparation.resampling import as_crop, index_map, resample
+from napari_medsyn.scans.preparation.resampling import as_crop, index_map, inverse, resample
 from napari_medsyn.scans.preparation.sources import (
     Source,
     above_background,
@@ -188,7 +188,7 @@ class _Preparation:
         return float(abs(np.linalg.det(self._reference.affine[:3, :3]))) / 1000
 
     def _model_mask(self, reference_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        to_reference = index_map(self._reference, self._target, np.linalg.inv(self._to_model))
+        to_reference = index_map(self._reference, self._target, inverse(self._to_model))
         mask: NDArray[np.bool_] = resample(reference_mask, to_reference, self._target.shape) > 0.5
         if not mask.any():
             raise UnusableStudy(
@@ -201,7 +201,7 @@ class _Preparation:
 
     def _correct(self, source: Source, reference_mask: NDArray[np.bool_]) -> None:
         """Correct the scan's bias field on its own grid."""
-        world = np.linalg.inv(source.from_reference)
+        world = inverse(source.from_reference)
         to_reference = index_map(self._reference, source.grid, world)
         inside = resample(reference_mask, to_reference, source.grid.shape) > 0.5
         source.voxels = correct_bias_field(source.voxels, inside, source.grid, self._should_stop)
@@ -234,7 +234,7 @@ class _Preparation:
         self, source: Source, scale: IntensityScale, mask: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """The scan on the model's grid: one interpolation from its own grid."""
-        world = source.from_reference @ np.linalg.inv(self._to_model)
+        world = source.from_reference @ inverse(self._to_model)
         to_voxels = index_map(source.grid, self._target, world)
         values = resample(source.voxels, to_voxels, self._target.shape)
         exact = as_crop(to_voxels, source.grid.shape, self._target.shape) is not None

@@ -14,7 +14,7 @@ from napari_medsyn.scans.geometry import Affine, Grid
 from napari_medsyn.scans.preparation import registration
 from napari_medsyn.scans.preparation.optimising import ShouldStop
 from napari_medsyn.scans.preparation.registration import WorkingImage, working_image
-from napari_medsyn.scans.preparation.resampling import index_map, resample
+from napari_medsyn.scans.preparation.resampling import index_map, inverse, resample
 from napari_medsyn.scans.preparation.sources import Source
 from napari_medsyn.scans.preparation.template import Template, load_template
 
@@ -71,7 +71,7 @@ class Placing:
                 self.notes.append(
                     f"{source.name} was moved by {moved:.1f} mm to lie on {self._driver.name}."
                 )
-        to_driver = np.linalg.inv(from_driver[id(self.sources[0])])
+        to_driver = inverse(from_driver[id(self.sources[0])])
         for source in self.sources:
             source.from_reference = from_driver[id(source)] @ to_driver
 
@@ -101,7 +101,7 @@ class Placing:
 
     def refine(self, brain: NDArray[np.bool_], grid: Grid) -> None:
         """Register a head again by its brain alone; `brain` lies on the reference grid."""
-        to_reference = np.linalg.inv(self._driver.from_reference)
+        to_reference = inverse(self._driver.from_reference)
         to_brain = index_map(grid, self._image.grid, to_reference)
         image = self._image.cut_out(resample(brain, to_brain, self._image.grid.shape))
         start = self.to_model @ to_reference
@@ -135,7 +135,7 @@ class Placing:
 
     @property
     def _driver_to_model(self) -> Affine:
-        return self.to_model @ np.linalg.inv(self._driver.from_reference)
+        return self.to_model @ inverse(self._driver.from_reference)
 
     def _take(self, driver_to_model: Affine) -> None:
         if not 0.2 < np.linalg.det(driver_to_model[:3, :3]) < 5:

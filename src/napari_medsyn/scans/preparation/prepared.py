@@ -64,7 +64,8 @@ class ReferenceVolume:
                 stop = max(start, stop)
                 to_voxels, shape = select_planes(to_voxels, shape, axis, start, stop)
             else:
-                return np.asarray(self)[index]
+                picked: Volume = np.asarray(self)[index]
+                return picked
         return self.scale.normalise(resample(self.voxels, to_voxels, shape))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

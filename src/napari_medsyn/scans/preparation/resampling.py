@@ -30,7 +30,12 @@ def index_map(source: Grid, target: Grid, world: Affine | None = None) -> Affine
     world : (4, 4) from the world of `target` to the world of `source`, mm; None: the same.
     """
     between = target.affine if world is None else world @ target.affine
-    return _snapped(np.linalg.solve(source.affine, between), target.shape)
+    return _snapped(np.asarray(np.linalg.solve(source.affine, between), float), target.shape)
+
+
+def inverse(affine: Affine) -> Affine:
+    """The way back."""
+    return np.asarray(np.linalg.inv(affine), float)
 
 
 def select_planes(
@@ -121,7 +126,9 @@ def resample(
         return out
     from scipy import ndimage
 
-    part, offset = _needed(voxels, to_source, shape)
+    # What a cubic spline's prefilter or an average reaches beyond the points themselves.
+    margin = 12 if average or order > 1 else 1
+    part, offset = _needed(voxels, to_source, shape, margin)
     if 0 in part.shape:
         return np.zeros(shape, np.float32)
     values = part.astype(np.float32, copy=False)
@@ -148,10 +155,9 @@ def needed_range(to_source: Affine, shape: Shape, along: int, size: int) -> rang
 
 
 def _needed(
-    voxels: NDArray[np.generic], to_source: Affine, shape: Shape
+    voxels: NDArray[np.generic], to_source: Affine, shape: Shape, margin: int
 ) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
     """The box of `voxels` that is looked at, with a margin, and the index of its corner."""
-    margin = 12  # more than any spline or average here reaches to matter
     boxes = []
     for axis, size in enumerate(voxels.shape):
         reach = needed_range(to_source, shape, axis, size)
