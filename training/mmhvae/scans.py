@@ -116,11 +116,12 @@ class RealSlices:
             torch.nonzero(v.mask.sum(dim=(1, 2)) > SMALLEST)[:, 0].clamp(1, GRID_SHAPE[2] - 2)
             for v in visits
         ]
-        # A person with two visits counts once.  The one glioma counts half: its contrast is
-        # unlike the others', and it must not be what the network takes a T1c for.
+        # A person with two visits counts once, one with all modalities twice.  The glioma
+        # counts half: its contrast is unlike the others', and it must not be what the
+        # network takes a T1c for.
         people = [v.person for v in visits]
         self.weights = torch.tensor(
-            [(0.5 if v.person == "glioma" else 1.0) / people.count(v.person) for v in visits]
+            [_weight(v) / people.count(v.person) for v in visits], dtype=torch.float32
         )
 
     def batch(
@@ -158,6 +159,12 @@ class RealSlices:
             warped[:, T1C] = pretended_contrast(warped[:, T1], generator)
             present[T1C] = True
         return vary(warped, generator), warped[:, :, 1], present, mask, torch.tensor(slices)
+
+
+def _weight(visit: Visit) -> float:
+    if visit.person == "glioma":
+        return 0.5
+    return 2.0 if visit.present.all() else 1.0
 
 
 def pretended_contrast(t1: Tensor, generator: torch.Generator) -> Tensor:
