@@ -43,7 +43,7 @@ def main() -> None:
     trainer = Trainer(config, simulator, real, args.out)
     if args.start:
         trainer.start_from(load_file(args.start))
-    if args.resume and (args.out / "checkpoint.pt").exists():
+    if args.resume and (args.out / "checkpoint.safetensors").exists():
         trainer.resume()
     trainer.run()
 

@@ -9,10 +9,9 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from napari_medsyn.models.mmhvae import MMHVAE, Topology, positions
@@ -155,7 +154,9 @@ class Trainer:
             scale = losses.laplace(log_scale, mean - target, inside)
             total = total + (c.fed_weight if i in fed else 1.0) * (term + c.scale_weight * scale)
             if i not in fed:
-                missing.append(float(((mean - target).detach().abs() * inside).sum() / inside.sum()))
+                missing.append(
+                    float(((mean - target).detach().abs() * inside).sum() / inside.sum())
+                )
         total = total / len(wanted)
         ramp = min(1.0, self.step / (0.3 * c.steps)) if c.real == 0 else 1.0
         divergence = losses.kl(decoded.posteriors, decoded.priors, c.free_bits)
@@ -167,25 +168,38 @@ class Trainer:
 
     def save(self) -> None:
         """Write weights of the average and all that is needed to resume, atomically."""
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-            "step": self.step,
-        }
-        partial = self.out / "checkpoint.part"
-        torch.save(state, partial)
-        os.replace(partial, self.out / "checkpoint.pt")
-        weights = {k: v.contiguous() for k, v in self.average.state_dict().items()}
-        save_file(weights, self.out / "weights.part")
-        os.replace(self.out / "weights.part", self.out / "weights.safetensors")
+        state = {f"net/{k}": v for k, v in self.net.state_dict().items()}
+        state |= {f"average/{k}": v for k, v in self.average.state_dict().items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            state |= {f"optimiser/{index}/{name}": v for name, v in moments.items()}
+        state["generator"] = self.generator.get_state()
+        state["global_generator"] = torch.get_rng_state()
+        state["step"] = torch.tensor(self.step)
+        _write(state, self.out / "checkpoint.safetensors")
+        _write(self.average.state_dict(), self.out / "weights.safetensors")
 
     def resume(self) -> None:
         """Go on where `save` left off."""
-        state: dict[str, Any] = torch.load(self.out / "checkpoint.pt", weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        state = load_file(self.out / "checkpoint.safetensors")
+        self.net.load_state_dict(_part(state, "net/"))
+        self.average.load_state_dict(_part(state, "average/"))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(state, "optimiser/").items():
+            index, name = key.split("/")
+            moments.setdefault(int(index), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.generator.set_state(state["generator"])
-        self.step = state["step"]
+        torch.set_rng_state(state["global_generator"])
+        self.step = int(state["step"])
+
+
+def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write safetensors beside `path`, then put them in its place."""
+    partial = path.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
+    os.replace(partial, path)

@@ -106,7 +106,9 @@ LIMITATIONS = [
 ]
 
 
-def card(run: Path, version: str, metrics: list[dict[str, Any]], std_scale: float) -> dict[str, Any]:
+def card(
+    run: Path, version: str, metrics: list[dict[str, Any]], std_scale: float
+) -> dict[str, Any]:
     """The card as JSON values, but for its files."""
     record = json.loads((run / "run.json").read_text())
     return {

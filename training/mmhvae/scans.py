@@ -74,9 +74,7 @@ def _read(path: Path) -> NDArray[np.float32]:
     return to_model_grid(voxels, image.affine)  # type: ignore[return-value]
 
 
-def _visit(
-    person: str, name: str, images: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> Visit:
+def _visit(person: str, name: str, images: NDArray[np.float32], mask: NDArray[np.bool_]) -> Visit:
     present = torch.tensor([bool(image.any()) for image in images])
     stacked = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float16))
     return Visit(person, name, stacked, present, torch.from_numpy(mask.transpose(2, 0, 1).copy()))
@@ -96,9 +94,7 @@ def _glioma(folder: Path, cache: Path | None) -> Visit | None:
             return None
         affine = np.eye(4)
         affine[:3, 3] = GRID_ORIGIN
-        study = Study(
-            tuple(read_scan(folder / f"{m}.nii.gz").with_modality(m) for m in MODALITIES)
-        )
+        study = Study(tuple(read_scan(folder / f"{m}.nii.gz").with_modality(m) for m in MODALITIES))
         prepared = prepare(study, Grid(GRID_SHAPE, affine), PreparationOptions())
         stored.parent.mkdir(parents=True, exist_ok=True)
         images = np.stack([prepared.volumes[m] for m in MODALITIES])
@@ -127,7 +123,7 @@ class RealSlices:
     def batch(
         self, n: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """n slices of visits that have the same modalities.
+        """Slices of visits that have the same modalities.
 
         Returns
         -------

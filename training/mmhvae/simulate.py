@@ -102,7 +102,7 @@ class Simulator:
         self.usable = [torch.nonzero(t.sum(dim=(1, 2)) > 1500)[:, 0] for t in tissue]
 
     def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n random slices with their neighbours.
+        """Random slices with their neighbours.
 
         Returns
         -------
@@ -208,9 +208,7 @@ def smooth_noise(n: int, cells: int, generator: torch.Generator) -> Tensor:
     return F.interpolate(noise, shape, mode="bicubic", align_corners=False).expand(-1, 3, -1, -1)
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
-) -> Tensor:
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform random numbers in [low, high)."""
     return low + (high - low) * torch.rand(shape, generator=generator)
 
