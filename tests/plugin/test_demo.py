@@ -68,7 +68,6 @@ def test_the_demo_starts_itself_on_a_virtual_screen(
 def answering(dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: Callable[[], None]) -> None:
     """Have the demo open `dock`, load two scans in it, and the engine give `answer`."""
     monkeypatch.setattr(demo, "open_window", lambda _size: (dock.viewer, dock.explorer))
-    monkeypatch.setattr(dock.viewer, "close", lambda: None)
     submit = dock.engine.submit
 
     def submit_and_answer(*arguments: Any) -> None:

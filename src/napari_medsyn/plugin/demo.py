@@ -21,6 +21,7 @@ from napari_medsyn.plugin.app import has_display, open_window
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_medsyn.exploration.requests import Progress
     from napari_medsyn.plugin.explorer import Explorer
 
 #: Width and height of the virtual screen and of the window on it, pixels.
@@ -29,6 +30,9 @@ SCREENSHOT: Final = "medsyn-demo.png"
 
 #: Longest time for reading, preparing and imputing; a laptop takes well under a minute.
 _LIMIT_S: Final = 1800
+
+#: Steps from which a phase is told in quarters.
+_LONG: Final = 20
 
 
 def run_demo(out: Path) -> int:
@@ -79,6 +83,8 @@ def record(out: Path) -> list[Path]:
     from napari_medsyn.exploration.saving import save_results
 
     viewer, explorer = open_window(SCREEN)
+    reporter = _Reporter()
+    explorer.session.progressed.connect(reporter.report)
     try:
         impute_sample(explorer)
         results = explorer.session.results
@@ -168,6 +174,19 @@ def main(out: Path) -> int:
     for path in files:
         _say(f"  {path.resolve()}")
     return 0
+
+
+class _Reporter:
+    """Says each new phase of the computation, and every quarter of a long one."""
+
+    def __init__(self) -> None:
+        self._said = ("", 0)
+
+    def report(self, progress: Progress) -> None:
+        quarter = 4 * progress.done // progress.total if progress.total > _LONG else 0
+        if (progress.phase, quarter) != self._said:
+            self._said = progress.phase, quarter
+            _say(f"  {progress.phase}" + (f", {25 * quarter} %" if quarter else ""))
 
 
 def _say(line: str) -> None:

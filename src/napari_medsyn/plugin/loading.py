@@ -78,10 +78,13 @@ def read_paths(paths: Sequence[Path]) -> Loaded:
 
 
 def read_sample() -> Loaded:
-    """Read the synthetic sample patient; for a worker thread."""
+    """Read the synthetic sample patient, its lesion mask hidden; for a worker thread."""
     from napari_medsyn.scans.sample import sample_study
 
-    return _with_layers(list(sample_study()), [])
+    loaded = _with_layers(list(sample_study()), [])
+    for _, (_, keywords, kind) in loaded.scans:
+        keywords["visible"] = kind == "image"
+    return loaded
 
 
 def read_layers(layers: Sequence[Image]) -> tuple[list[tuple[Scan, Image]], list[str]]:
