@@ -42,7 +42,7 @@ class LabelMaps:
 
     def head(self, index: int) -> NDArray[np.int64]:
         """(X, Y, Z) FreeSurfer labels of one head."""
-        return self.labels[self.codes[index]]
+        return np.asarray(self.labels[self.codes[index]])
 
 
 def load_label_maps(data: Path) -> LabelMaps:

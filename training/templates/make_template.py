@@ -18,6 +18,8 @@ from training.anatomy import BRAIN_FLUID, OUTSIDE_BRAIN, Volume, load_label_maps
 #: Labels of each kind of tissue; the brain stem counts as white matter.
 WHITE = (2, 41, 7, 46, 85, 16, 28, 60, 25, 57, 62, 30, 72)
 FLUID = (BRAIN_FLUID, 4, 5, 14, 15, 43, 44)
+#: Dark in T1: bone and the air in it; what is left of the head is soft.
+BONE = (506, 514, 515)
 #: Fluid between tissue belongs to the brain where the gap is narrower than twice this, mm.
 SULCUS_MM = 8.0
 #: Fluid on the surface of tissue that brain extraction leaves on it, mm.
@@ -35,8 +37,9 @@ def make_template(data: Path, heads: list[int] | None = None) -> dict[str, NDArr
 
     Returns
     -------
-    "t1", "brain", "wm", "gm", "csf" : (91, 109, 91) uint8; "t1" is T1-like from 0 to 255,
-    the others are probabilities times 255.  "affine" : (4, 4) voxel index to MNI, mm.
+    "t1" : (91, 109, 91) uint8, T1-like, 0 to 255.
+    "brain", "wm", "gm", "csf", "bone", "soft" : the same shape, probabilities times 255.
+    "affine" : (4, 4) voxel index to MNI, mm.
     """
     maps = load_label_maps(data)
     with np.load(data / "label_maps" / "synthseg_labels_mni1mm.npz") as z:
@@ -49,15 +52,17 @@ def make_template(data: Path, heads: list[int] | None = None) -> dict[str, NDArr
         "wm": white,
         "gm": inside & ~white & ~fluid,
         "csf": fluid,
+        "bone": np.isin(labels, BONE),
+        "soft": np.isin(labels, OUTSIDE_BRAIN) & ~np.isin(labels, BONE),
     }
     chosen = list(range(len(maps))) if heads is None else heads
     sums: dict[str, Volume] = {}
     for index in chosen:
-        one = {name: _coarser(table, maps.codes[index]) for name, table in tables.items()}
+        one = {name: coarser(table, maps.codes[index]) for name, table in tables.items()}
         one["brain"] = brain_of(one["wm"] + one["gm"], one["csf"])
         for name, volume in one.items():
-            sums[name] = sums.get(name, np.float32(0)) + volume / len(chosen)
-    sums["t1"] /= float(np.percentile(sums["t1"], 99.9))
+            sums[name] = np.asarray(sums.get(name, 0) + volume / len(chosen), np.float32)
+    sums["t1"] = sums["t1"] / np.float32(np.percentile(sums["t1"], 99.9))
     out: dict[str, NDArray[np.generic]] = {
         name: np.round(255 * np.clip(volume, 0, 1)).astype(np.uint8)
         for name, volume in sums.items()
@@ -79,7 +84,7 @@ def brain_of(tissue: Volume, fluid: Volume) -> Volume:
     return np.asarray(whole, dtype=np.float32)
 
 
-def _coarser(table: NDArray[np.generic], codes: NDArray[np.uint8]) -> Volume:
+def coarser(table: NDArray[np.generic], codes: NDArray[np.uint8]) -> Volume:
     """Mean of `table[code]` over blocks of 2 × 2 × 2 voxels."""
     values = table.astype(np.float32)[codes]
     pairs = [n for size in codes.shape for n in (size // 2, 2)]
@@ -94,7 +99,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "mni_template_2mm.npz"
-    np.savez_compressed(path, **make_template(args.data))
+    np.savez_compressed(path, allow_pickle=False, **make_template(args.data))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
