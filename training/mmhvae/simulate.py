@@ -51,6 +51,8 @@ LOOK: dict[str, dict[str, float]] = {
 }
 # How a unit of hidden tissue texture (myelin, water) moves each modality.
 TEXTURE = {"T1": -0.05, "T1c": -0.035, "T2": 0.05, "FLAIR": 0.05}
+#: Bounds of a slice's 99.5th percentile over the brain's, by modality.
+BRIGHTER = {"T1": (0.88, 1.0), "T1c": (0.55, 0.9), "T2": (0.85, 1.02), "FLAIR": (0.85, 1.02)}
 NAMES = tuple(GROUPS)
 GREY = ("cortex", "cerebellar cortex", "caudate", "putamen", "thalamus")
 
@@ -114,7 +116,7 @@ class Simulator:
         images = self._paint(groups, lesion, generator)
         brain = self._brain(groups, generator)
         images = _blur(images, generator) * brain[:, None]
-        return images, slices
+        return _to_full_scale(images, generator), slices
 
     def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         groups, lesions, slices = [], [], []
@@ -211,6 +213,21 @@ def smooth_noise(n: int, cells: int, generator: torch.Generator) -> Tensor:
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform random numbers in [low, high)."""
     return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _to_full_scale(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Scale as real scans are: 1 is the 99.5th percentile of the whole brain.
+
+    The slice's own percentile stands in for the brain's, times what other slices may hold
+    that is brighter: vessels, lesions, bright fluid (`BRIGHTER`).
+    """
+    for image in images:
+        for m, modality in enumerate(MODALITIES):
+            brain = image[m, 1][image[m, 1] > 0]
+            if len(brain) > 0:
+                share = float(uniform((1,), *BRIGHTER[modality], generator))
+                image[m] *= share / torch.quantile(brain, 0.995)
+    return images
 
 
 def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
