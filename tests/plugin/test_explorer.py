@@ -312,7 +312,7 @@ def test_an_error_is_one_sentence_with_the_rest_folded_away(loaded: Dock) -> Non
     message = loaded.explorer.message
     assert message.text == "The GPU ran out of memory; choose the CPU."
     assert message.detail == "Traceback: line 7"
-    assert loaded.explorer.model_panel.state.text() == "Stopped"
+    assert loaded.explorer.model_panel.state.text() == "Failed"
     assert loaded.explorer.run_panel.impute.isEnabled()
     click(loaded.explorer.run_panel.impute)
     assert message.text == ""
@@ -472,6 +472,26 @@ def test_a_dock_that_is_destroyed_is_collected(make_dock: Callable[..., Dock]) -
 # ---- pixels --------------------------------------------------------------------------
 
 
+def test_each_plane_is_shown_upright(loaded: Dock) -> None:
+    from napari_medsyn.plugin.adapters import camera
+
+    def vertical() -> str:
+        return str(camera(loaded.viewer).orientation2d[0])
+
+    planes = loaded.explorer.comparison.planes
+    assert planes.buttons["Axial"].isChecked()
+    assert vertical() == "down"  # rows grow to posterior
+    click(planes.buttons["Coronal"])
+    assert loaded.viewer.dims.order == (1, 0, 2)
+    assert vertical() == "up"  # rows grow to superior
+    click(planes.buttons["Sagittal"])
+    assert loaded.viewer.dims.order == (2, 0, 1)
+    assert vertical() == "up"
+    loaded.viewer.dims.order = (0, 1, 2)
+    assert planes.buttons["Axial"].isChecked()
+    assert vertical() == "down"
+
+
 @pytest.mark.gl
 def test_axial_slices_have_anterior_up_and_the_patients_left_on_the_right(
     make_dock: Callable[..., Dock],
@@ -479,15 +499,21 @@ def test_axial_slices_have_anterior_up_and_the_patients_left_on_the_right(
     dock = make_dock(show=True)
     voxels = np.zeros((12, 12, 12), np.int16)
     # Array axes point to posterior, superior, right: mark anterior-left on the middle plane.
-    voxels[0:3, 5:8, 0:3] = 1000
+    voxels[0:3, 3:7, 0:3] = 1000
     dock.add(make_scan(affine=make_affine("PSR", (2, 2, 2)), modality="T1", voxels=voxels))
     dock.viewer.layers[0].interpolation2d = "nearest"
     dock.viewer.dims.set_current_step(0, 6)
     shot = dock.viewer.screenshot(size=(400, 400), flash=False, canvas_only=True)[..., :3].mean(-1)
     assert shot.std() > 5, "the canvas is blank"
-    bright = np.argwhere(shot > 200)
-    row, column = bright.mean(axis=0)
+    row, column = np.argwhere(shot > 200).mean(axis=0)
     assert row < 200 < column
+    # The marker lies a little inferior of the middle: below it on a coronal slice.
+    dock.explorer.comparison.planes.show_plane("Coronal")
+    dock.viewer.dims.set_current_step(1, 1)
+    shot = dock.viewer.screenshot(size=(400, 400), flash=False, canvas_only=True)[..., :3].mean(-1)
+    row, column = np.argwhere(shot > 200).mean(axis=0)
+    assert column > 200
+    assert row > 200
     assert to_display(dock.session.study.reference).array[6, 0, 11] == 1000
 
 

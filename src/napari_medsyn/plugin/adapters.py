@@ -22,6 +22,12 @@ def text_overlay(viewer: Viewer) -> Any:
     return canvas.overlays.text if canvas is not None else viewer.text_overlay
 
 
+def camera(viewer: Viewer) -> Any:
+    """The viewer's camera: `orientation2d`, `zoom`, `center`."""
+    scene = getattr(viewer, "scene", None)
+    return scene.camera if scene is not None else viewer.camera
+
+
 def show_layer_name(layer: Layer, visible: bool) -> None:
     """Write the layer's name on the canvas, where napari can (from 0.9)."""
     overlay = getattr(layer, "name_overlay", None)

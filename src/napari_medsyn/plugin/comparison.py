@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QGridLayout, QPushButton
 from napari_medsyn.plugin.adapters import grid, show_layer_name, text_overlay
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.layers import SYNTHETIC, mark_of
+from napari_medsyn.plugin.planes import PlaneSwitch
 from napari_medsyn.plugin.widgets import Section
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Comparison(Section):
     """Switches for the ways to compare; acts on the layers of one viewer."""
 
     def __init__(self, viewer: Viewer, connections: Connections) -> None:
-        super().__init__("Compare")
+        super().__init__("View")
         self._viewer = viewer
         self._connections = connections
         self._named: list[Layer] = []
@@ -57,6 +58,8 @@ class Comparison(Section):
         self.residual.toggled.connect(self._on_residual)
         self.blink.pressed.connect(self._hide_synthetic)
         self.blink.released.connect(self._show_again)
+        self.planes = PlaneSwitch(self._viewer, self._connections)
+        self.body.addWidget(self.planes)
         layout = QGridLayout()
         layout.setSpacing(4)
         layout.addWidget(self.side_by_side, 0, 0)
@@ -157,10 +160,8 @@ class Comparison(Section):
         if synthetic:
             overlay.text = f"{SYNTHETIC} · research use, not for diagnosis"
             overlay.position = "bottom_right"
-            overlay.color = (1.0, 0.72, 0.25, 1.0)
+            overlay.color = (0.93, 0.58, 0.13, 1.0)  # reads on black and on white
             overlay.font_size = 10
-            if hasattr(overlay, "box"):  # napari 0.9
-                overlay.box, overlay.box_color = True, (0.2, 0.14, 0.02, 0.9)
             overlay.visible = True
         elif ours:
             overlay.visible = False

@@ -160,6 +160,8 @@ def _on_virtual_screen(out: Path) -> int:
         # The user's own napari settings are neither read nor changed.
         config = str(Path(settings) / "napari.yaml")
         environment = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1", "NAPARI_CONFIG": config}
+        # "offscreen" and its like draw no layers; only a window on the screen does.
+        environment.pop("QT_QPA_PLATFORM", None)
         return subprocess.run(command, env=environment, check=False).returncode
 
 

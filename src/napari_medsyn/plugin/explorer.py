@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 #: Outputs that the dock shows; the reconstruction itself is left out to spare memory.
 _KINDS = ("imputed", "uncertainty", "residual")
 
-_STATES = {IDLE: "Ready", PREPARING: "Preparing…", RUNNING: "Imputing…", FAILED: "Stopped"}
+_STATES = {IDLE: "Ready", PREPARING: "Preparing…", RUNNING: "Imputing…", FAILED: "Failed"}
 
 
 class Explorer(QWidget):
@@ -268,12 +268,12 @@ class Explorer(QWidget):
             self.results.complete(finished, reference)
             self._put_off.start()
         self._show_all()
+        self.message.clear()
         if finished.notes:
             self.message.show_message(" ".join(finished.notes))
 
     def _on_failed(self, sentence: str, detail: str) -> None:
-        self.message.show_message(sentence, "bad", detail)
-        self._bring_back_results()
+        self.message.show_message(sentence + self._bring_back_results(), "bad", detail)
 
     def _on_stopped(self) -> None:
         self.message.show_message("Cancelled." + self._bring_back_results())

@@ -104,6 +104,7 @@ class ResultLayers:
         """Put new planes into the layers; refreshes only what is on screen."""
         self._settle_on(reference)
         self._incomplete = True
+        seen = self._is_seen(slab, reference)
         planes = [slice(None)] * 3
         planes[slab.axis] = slice(slab.start, slab.stop)
         for name, array in slab.arrays.items():
@@ -111,8 +112,8 @@ class ResultLayers:
             result.voxels[tuple(planes)] = array
             if result.mark.provenance is not None:
                 # Old and new planes together were made by nothing that could be named.
-                self._set_mark(result, None)
-            if result.layer is not None and self._on_screen(result.layer, slab, reference):
+                self._set_mark(result, reference, None)
+            if seen and result.layer is not None and result.layer.visible:
                 result.layer.refresh(thumbnail=False, highlight=False, extent=False)
         self._show(slab.arrays)
 
@@ -123,7 +124,7 @@ class ResultLayers:
         for name, array in finished.arrays.items():
             result = self._result(name, reference)
             result.voxels[...] = array
-            self._set_mark(result, finished.provenance)
+            self._set_mark(result, reference, finished.provenance)
             if result.layer is not None:
                 result.layer.refresh()
         self._show(finished.arrays)
@@ -212,13 +213,16 @@ class ResultLayers:
             # The user's layer stays the one that keys and sliders act on.
             self._viewer.layers.selection = selection
 
-    def _set_mark(self, result: _Result, provenance: Mapping[str, Any] | None) -> None:
-        result.mark = replace(result.mark, provenance=provenance)
+    def _set_mark(
+        self, result: _Result, reference: Scan, provenance: Mapping[str, Any] | None
+    ) -> None:
+        result.mark = replace(result.mark, scan=reference, provenance=provenance)
         if result.layer is not None:
             result.layer.metadata[KEY] = result.mark
 
-    def _on_screen(self, layer: Image, slab: SlabReady, reference: Scan) -> bool:
-        if not layer.visible or self._viewer.dims.ndisplay != 2:
+    def _is_seen(self, slab: SlabReady, reference: Scan) -> bool:
+        """Whether the plane on screen is one of the slab's; 3D waits for the whole."""
+        if self._viewer.dims.ndisplay != 2:
             return False
         plane = displayed_plane(self._viewer, reference)
         if plane is None or plane.axis != slab.axis:
