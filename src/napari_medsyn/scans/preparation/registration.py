@@ -29,8 +29,8 @@ from napari_medsyn.scans.preparation.template import Template
 #: Voxel size at which images are registered, mm.
 SPACING = 2.0
 #: A scan whose brain would move by less than this in the median is in place, mm: scans that
-#: others normalised move by 0.9 to 2.9, the atrophied most.
-IN_PLACE = 3.5
+#: others normalised move by 1.2 to 1.9, turns by 5 degrees by 2.8 and more.
+IN_PLACE = 2.5
 #: Scans of one session that would move by less than this are left where they are, mm.
 ALIGNED = 0.7
 #: Overlap (Dice) with the template's brain below which a brain is not in place for sure.
@@ -122,13 +122,15 @@ def is_in_place(
 ) -> bool:
     """Whether a brain lies in MNI space as it is: at the template's place, turn and scale.
 
-    The outlines have to overlap, and registration from here has to lead nowhere else.
+    The brains have to overlap, and registration from here has to lead nowhere else: by
+    what is inside and by the outline, as atrophy misleads the one and generous brain
+    extraction the other.
     """
-    here = np.eye(4)
-    if brain_overlap(image, template, here) < LEAST_OVERLAP:
+    here: Affine = np.eye(4)
+    if image.brain is None or brain_overlap(image, template, here) < LEAST_OVERLAP:
         return False
     fixed = _brain_only(template)
-    found, _ = optimise(
+    by_inside, _ = optimise(
         fixed.image,
         itk_image(image.values, image.grid),
         here,
@@ -137,7 +139,15 @@ def is_in_place(
         mask=fixed.mask,
         should_stop=should_stop,
     )
-    return displacement(found, here, fixed.points) < IN_PLACE
+    by_outline, _ = optimise(
+        itk_image(template.brain, template.grid),
+        itk_image(image.brain, image.grid),
+        here,
+        fixed.centre,
+        OUTLINE,
+        should_stop=should_stop,
+    )
+    return displacement((by_inside + by_outline) / 2, here, fixed.points) < IN_PLACE
 
 
 def register_brain(
