@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from safetensors.torch import load_file
 
 from training.mmhvae.config import ARCHITECTURE, Config
 from training.mmhvae.loop import Trainer
-from training.mmhvae.scans import RealSlices, load_visits
+from training.mmhvae.scans import RealSlices, data_hash, load_visits
 from training.mmhvae.simulate import Simulator
 
 
@@ -39,7 +41,13 @@ def main() -> None:
     if config.real > 0:
         visits = load_visits(args.data, cache=args.out.parent / "cache")
         real = RealSlices([v for v in visits if v.person not in held_out])
-    record = {"config": config.as_dict(), "architecture": ARCHITECTURE, "start": str(args.start)}
+    record = {
+        "command": shlex.join(["python", "-m", "training.mmhvae", *sys.argv[1:]]),
+        "config": config.as_dict(),
+        "architecture": ARCHITECTURE,
+        "start": str(args.start) if args.start else None,
+        "data_hash": data_hash(args.data),
+    }
     (args.out / "run.json").write_text(json.dumps(record, indent=2))
 
     trainer = Trainer(config, simulator, real, args.out)

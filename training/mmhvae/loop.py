@@ -174,6 +174,8 @@ class Trainer:
             state |= {f"optimiser/{index}/{name}": v for name, v in moments.items()}
         state["generator"] = self.generator.get_state()
         state["global_generator"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            state["device_generator"] = torch.cuda.get_rng_state()
         state["step"] = torch.tensor(self.step)
         _write(state, self.out / "checkpoint.safetensors")
         _write(self.average.state_dict(), self.out / "weights.safetensors")
@@ -191,6 +193,8 @@ class Trainer:
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["global_generator"])
+        if self.device.type == "cuda" and "device_generator" in state:
+            torch.cuda.set_rng_state(state["device_generator"])
         self.step = int(state["step"])
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from napari_medsyn.registry.card import parse_card
 from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
+from training.mmhvae.scans import data_hash
 
 MODEL_ID = "mmhvae-brain-mr-1mm"
 OUT = Path(__file__).parents[2] / "resources" / "models" / MODEL_ID
@@ -107,9 +108,12 @@ LIMITATIONS = [
 
 
 def card(
-    run: Path, version: str, metrics: list[dict[str, Any]], std_scale: float
+    run: Path, version: str, metrics: list[dict[str, Any]], std_scale: float, data_hash: str = ""
 ) -> dict[str, Any]:
-    """The card as JSON values, but for its files."""
+    """The card as JSON values, but for its files.
+
+    `data_hash` is for runs that did not note their own.
+    """
     record = json.loads((run / "run.json").read_text())
     return {
         "schema_version": 1,
@@ -142,10 +146,11 @@ def card(
         "compare and to complete the input of segmentation. Not for diagnosis.",
         "limitations": LIMITATIONS,
         "provenance": {
-            "command": "python -m training.mmhvae (see training/README.md)",
+            "command": record.get("command", "python -m training.mmhvae, see training/README.md"),
             "seed": record["config"]["seed"],
             "config": record["config"],
-            "data_hash": record.get("data_hash", ""),
+            "start": _start(record["start"]),
+            "data_hash": record.get("data_hash") or data_hash,
         },
         "calibration": {"std_scale": std_scale},
     }
@@ -156,21 +161,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of the final run")
     parser.add_argument("--metrics", type=Path, help="JSON list written by the benchmark")
+    parser.add_argument("--data", type=Path, help="data folder, if the run did not note its hash")
     parser.add_argument("--preview", type=Path, help="picture to ship beside the weights")
     parser.add_argument("--std-scale", type=float, default=1.0)
     parser.add_argument("--version", default="1.0.0")
     args = parser.parse_args()
     metrics = json.loads(args.metrics.read_text()) if args.metrics else []
+    known = data_hash(args.data) if args.data else ""
+    values = card(args.run, args.version, metrics, args.std_scale, known)
+    if not values["provenance"]["data_hash"]:
+        parser.error(f"{args.run} did not note what it was trained on; give --data")
+    parse_card(json.dumps({**values, "files": [_described(args.run / "weights.safetensors")]}))
     OUT.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(args.run / "weights.safetensors", OUT / "weights.safetensors")
     if args.preview:
         shutil.copyfile(args.preview, OUT / "preview.png")
-    values = card(args.run, args.version, metrics, args.std_scale)
     names = [n for n in ("weights.safetensors", "preview.png") if (OUT / n).exists()]
     values["files"] = [_described(OUT / name) for name in names]
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     parse_card(text)
     (OUT / "card.json").write_text(text, encoding="utf-8")
+
+
+def _start(weights: str | None) -> dict[str, str] | None:
+    """Which run the weights to start from were of, and their hash if they are still there."""
+    if weights is None or weights == "None":  # as runs before this version noted it
+        return None
+    path = Path(weights)
+    content = {"sha256": str(_described(path)["sha256"])} if path.exists() else {}
+    return {"run": path.parent.name, **content}
 
 
 def _described(path: Path) -> dict[str, Any]:

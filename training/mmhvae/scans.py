@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def normalise(volume: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[n
     """0 background, 1 the 99.5th percentile of the brain; clipped at 1.5."""
     high = float(np.percentile(volume[mask], 99.5))
     return np.clip(volume / high, 0, 1.5) * mask  # type: ignore[no-any-return]
+
+
+def data_hash(data: Path) -> str:
+    """SHA-256 over names and content of the files that the recipe can read below `data`."""
+    patterns = ("ms/*/*.nii.gz", "ms_visits/*/*.nii.gz", "glioma/case00001/*.nii.gz",
+                "label_maps/*.npz", "lesions/*.npz")  # fmt: skip
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in patterns for file in data.glob(pattern)):
+        digest.update(file.relative_to(data).as_posix().encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def load_visits(data: Path, cache: Path | None = None) -> list[Visit]:
