@@ -41,6 +41,10 @@ class UnusableModel(MedsynError):
     """A model package is broken, untrusted or does not do what is asked."""
 
 
+class UnusableDevice(MedsynError):
+    """A device was asked for by name that this computer does not have."""
+
+
 class EngineError(MedsynError):
     """Inference failed; the session and its results are safe."""
 

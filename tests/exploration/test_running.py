@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import _fakes
 from tests._fakes import FAMILIES, SHAPE, answer_of, make_package, make_scan
 
 from napari_medsyn.errors import UnusableModel
@@ -247,6 +251,44 @@ def test_what_the_user_can_mend_is_told_apart(study, package):
     event = last(make_request(study, package))
     assert isinstance(event, Failed)
     assert event.cause == "input"
+
+
+def test_what_cannot_run_is_refused_before_the_scans_are_prepared(
+    study, package, fake_preparation, monkeypatch
+):
+    fake_preparation.clear()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    event = last(make_request(study, package, device="cuda"))
+    assert (event.cause, fake_preparation) == ("input", [])
+    assert "torch has no device 'cuda'" in event.message
+    weights = package / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\7")
+    event = last(make_request(study, package))
+    assert (event.cause, fake_preparation) == ("input", [])
+    assert "SHA-256" in event.message
+
+
+def test_the_provenance_says_modalities_where_the_notes_say_names(study, package, monkeypatch):
+    """A file may be called after its patient."""
+    scans = [replace(s, name=f"Smith_{s.modality}", source=Path("Smith.nii")) for s in study]
+    named = Study(tuple(scans))
+
+    def prepare(*args, **hooks):
+        prepared = _fakes.prepare(*args, **hooks)
+        prepared.notes = ("Smith_T2 was moved onto Smith_T1.",)
+        return prepared
+
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
+    whole = finished(make_request(named, package))
+    assert whole.notes == ("Smith_T2 was moved onto Smith_T1.",)
+    assert whole.provenance["notes"] == ["T2 was moved onto T1."]
+    assert "Smith" not in json.dumps(dict(whole.provenance))
+
+
+def test_the_provenance_knows_card_and_weights_by_their_hashes(study, package):
+    told = finished(make_request(study, package)).provenance
+    for key, name in (("card_sha256", "card.json"), ("weights_sha256", "weights.safetensors")):
+        assert told[key] == hashlib.sha256((package / name).read_bytes()).hexdigest()
 
 
 def test_a_newer_request_ends_it_before_the_next_region(study, package):

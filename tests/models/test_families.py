@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tests._fakes import FAMILIES, FakeFamily, make_package
 
-from napari_medsyn.errors import EngineError, UnusableModel
+from napari_medsyn.errors import UnusableDevice, UnusableModel
 from napari_medsyn.models import families
 from napari_medsyn.models.families import TABLE, load_family, resolve_device, usable_cpus
 from napari_medsyn.registry.card import read_card
@@ -79,7 +79,7 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch, has_cuda, asked, giv
 def test_a_device_that_is_not_there_is_refused(monkeypatch, asked):
     fake = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
     monkeypatch.setitem(sys.modules, "torch", fake)
-    with pytest.raises(EngineError, match=f"no device '{asked}' on this computer; choose cpu"):
+    with pytest.raises(UnusableDevice, match=f"no device '{asked}' on this computer; choose cpu"):
         resolve_device(asked)
 
 

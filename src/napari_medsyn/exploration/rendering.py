@@ -16,6 +16,7 @@ from napari_medsyn.exploration.planning import split
 from napari_medsyn.exploration.requests import Request
 from napari_medsyn.models.families import resolve_device
 from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.packages import verify
 
 if TYPE_CHECKING:
     from napari_medsyn.models.family import Family, Region, Rendered
@@ -27,16 +28,19 @@ class Renderer:
 
     Parameters
     ----------
-    request, card, prepared : what to compute with which model on which study.
+    request, card : what to compute with which model.
     caches : loads the model, or has it.
+
+    Raises
+    ------
+    UnusableDevice : the request names a device that is not there.
+    UnusableModel : the package is damaged.
     """
 
-    def __init__(
-        self, request: Request, card: ModelCard, prepared: PreparedStudy, caches: Caches
-    ) -> None:
+    def __init__(self, request: Request, card: ModelCard, caches: Caches) -> None:
         self._request = request
         self._card = card
-        self._prepared = prepared
+        self._prepared: PreparedStudy | None = None
         self._caches = caches
         self._device = resolve_device(request.device)
         self._family: Family | None = None
@@ -44,6 +48,9 @@ class Renderer:
         #: Most slices in one region; None until memory has run short.
         self._most: int | None = None
         self.notes: list[str] = []
+        # Refused here, not by `start`: the preparation between the two may take a minute.
+        if not caches.has_family(request.package, card, self._device):
+            verify(request.package)
 
     @property
     def device_name(self) -> str:
@@ -59,21 +66,15 @@ class Renderer:
         torch = sys.modules.get("torch")
         return None if torch is None else int(torch.get_num_threads())
 
-    def start(self) -> None:
+    def start(self, prepared: PreparedStudy) -> None:
         """Load the model and condition it on the study.
 
         Raises
         ------
         DeviceOutOfMemory : not even the CPU has room for it.
         """
-        try:
-            self._load()
-            return
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        # Outside the handler: the error's traceback would hold the memory it complains of.
-        self._go_to_cpu()
+        self._prepared = prepared
+        self._load()
 
     def plan(self, first: Sequence[int], slices: Sequence[int]) -> list[Region]:
         """Regions that cover `slices`, those of `first` before all."""
@@ -111,8 +112,16 @@ class Renderer:
         return self._family
 
     def _load(self) -> None:
-        self._family = self._caches.family(self._request.package, self._card, self._device)
-        self._conditioning = self._family.condition(self._prepared, self._request.controls)
+        """Load and condition; on the CPU if this device has no room."""
+        try:
+            self._family = self._caches.family(self._request.package, self._card, self._device)
+            self._conditioning = self._family.condition(self._prepared, self._request.controls)
+            return
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler: the error's traceback would hold the memory it complains of.
+        self._go_to_cpu()
 
     def _halve(self, regions: list[Region]) -> list[Region]:
         if self._most is None:
@@ -135,7 +144,7 @@ class Renderer:
         )
         self._device = "cpu"
         self._most = None
-        self.start()
+        self._load()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

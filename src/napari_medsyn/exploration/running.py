@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,12 +31,14 @@ from napari_medsyn.exploration.requests import (
     Stopped,
     Viewport,
 )
-from napari_medsyn.registry.card import ModelCard, read_card
+from napari_medsyn.registry.card import CARD_NAME, ModelCard, read_card
+from napari_medsyn.registry.packages import sha256_of
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.rendering import Renderer
     from napari_medsyn.models.family import Rendered
     from napari_medsyn.scans.preparation import PreparedStudy
+    from napari_medsyn.scans.study import Study
 
 Volume = NDArray[np.float32]
 
@@ -123,10 +126,10 @@ def run(
     hooks = hooks or Hooks(newest=lambda: request)
     card = read_card(request.package)
     yield from _announce(request, card, caches)
+    renderer = Renderer(request, card, caches)
     prepared = _prepare(request, card, caches, hooks)
-    renderer = Renderer(request, card, prepared, caches)
     yield Progress(request.generation, 0, 0, "Starting the model", "preparing")
-    renderer.start()
+    renderer.start(prepared)
     filling = Filling(prepared, request.viewport)
     canvas = Canvas(request.outputs, prepared, filling.axis, hooks.allocate)
     regions = renderer.plan(*filling.order())
@@ -232,6 +235,7 @@ def describe(
         steps=tuple(prepared.steps),
         extra={
             "model_version": card.version,
+            "card_sha256": sha256_of(request.package / CARD_NAME),
             "model_name": card.name,
             "model_family": card.family,
             "model_licence": card.licence,
@@ -243,10 +247,20 @@ def describe(
                 "affine": prepared.reference.affine.tolist(),
             },
             "threads": renderer.threads,
-            "notes": list(notes),
+            "notes": _without_names(notes, request.study),
         },
     )
     return record.as_dict()
+
+
+def _without_names(notes: tuple[str, ...], study: Study) -> list[str]:
+    """The notes with modalities in the place of scans' names, which may be patients'."""
+    told = list(notes)
+    for scan in study:
+        if scan.source is not None and scan.name and scan.modality:
+            name = re.compile(rf"(?<!\w){re.escape(scan.name)}(?!\w)")
+            told = [name.sub(scan.modality, note) for note in told]
+    return told
 
 
 def _announce(request: Request, card: ModelCard, caches: Caches) -> Iterator[Progress]:

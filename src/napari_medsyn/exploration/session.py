@@ -184,7 +184,7 @@ class Session(Computation):
 
         Raises
         ------
-        UnusableStudy : nothing; the reason is that of `readiness`.
+        UnusableStudy : there is nothing to compute; `readiness` gives the same reason.
         """
         return request_or_refuse(resolve(self._now, self.card)).outputs
 

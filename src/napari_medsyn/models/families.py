@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from napari_medsyn.errors import EngineError, UnusableModel
+from napari_medsyn.errors import UnusableDevice, UnusableModel
 
 if TYPE_CHECKING:
     from napari_medsyn.models.family import Family
@@ -67,7 +67,7 @@ def resolve_device(device: str) -> str:
 
     Raises
     ------
-    EngineError : a device was asked for by name that torch does not have.
+    UnusableDevice : a device was asked for by name that torch does not have.
     """
     if device == "cpu":
         return device
@@ -77,7 +77,7 @@ def resolve_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and torch.cuda.is_available():
         return device
-    raise EngineError(f"torch has no device {device!r} on this computer; choose cpu or auto")
+    raise UnusableDevice(f"torch has no device {device!r} on this computer; choose cpu or auto")
 
 
 def usable_cpus() -> int:
