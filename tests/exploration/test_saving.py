@@ -115,6 +115,53 @@ def test_files_that_are_in_place_already_go_if_one_cannot_follow(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_to_be_replaced_is_back_if_one_cannot_follow(
+    results, reference, tmp_path, monkeypatch
+):
+    import os
+
+    for name in ("imputed_FLAIR.nii.gz", "uncertainty_FLAIR.nii.gz"):
+        (tmp_path / name).write_text(f"old {name}")
+    move = os.replace
+
+    def full(source, target):
+        if target == tmp_path / "provenance.json":
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr("napari_medsyn.exploration.saving.os.replace", full)
+    with pytest.raises(UnusableFile, match="No space left on device"):
+        save_results(results, reference, tmp_path, existing="replace")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        name: f"old {name}" for name in ("imputed_FLAIR.nii.gz", "uncertainty_FLAIR.nii.gz")
+    }
+
+
+def test_a_folder_of_a_files_name_is_not_replaced(results, reference, tmp_path):
+    (tmp_path / "provenance.json").mkdir()
+    with pytest.raises(UnusableFile, match=r"provenance\.json: a folder has this name"):
+        save_results(results, reference, tmp_path, existing="replace")
+    assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
+
+
+def test_the_same_results_made_later_are_the_same_bytes(results, reference, tmp_path):
+    written = []
+    for hour in ("10", "11"):
+        made = {**results.provenance, "created": f"2026-01-01T{hour}:00:00+00:00"}
+        files = save_results(
+            Finished(1, results.arrays, made), reference, tmp_path / hour, existing="refuse"
+        )
+        written.append([path.read_bytes() for path in files[:-1]])
+        assert json.loads(files[-1].read_text())["created"] == made["created"]
+    assert written[0] == written[1]
+
+
+def test_a_folder_whose_name_is_too_long_leaves_no_parent(results, reference, tmp_path):
+    with pytest.raises(UnusableFile, match="cannot be made a folder"):
+        save_results(results, reference, tmp_path / "a" / ("b" * 300))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_was_there_stays(results, reference, tmp_path):
     (tmp_path / "out").mkdir()
     bad = Finished(1, results.arrays, {"thing": object()})

@@ -79,10 +79,7 @@ def output_folder(folder: Path) -> Iterator[None]:
             pass
         yield
     except BaseException as error:
-        for path in made:
-            # A folder that somebody has put something into meanwhile stays.
-            with suppress(OSError):
-                path.rmdir()
+        _remove_empty(made)
         if isinstance(error, OSError):
             raise UnusableFile(folder, f"cannot be written to ({error.strerror})") from error
         raise
@@ -97,6 +94,8 @@ def check_targets(
         target = folder / name
         if existing == "number" or not target.exists():
             continue
+        if target.is_dir():
+            raise UnusableFile(target, "a folder has this name; choose another folder")
         if existing == "refuse":
             raise _exists(target)
         if any(target.samefile(source) for source in sources):
@@ -115,6 +114,8 @@ def result_scan(results: Finished, name: str, reference: Scan) -> Scan:
     Only images have a modality; a spread or a difference is not a FLAIR.
     """
     kind, _, modality = name.partition("_")
+    # When it was made stands in the sidecar only: the same request gives the same bytes.
+    record = {key: value for key, value in results.provenance.items() if key != "created"}
     geometry = {key: reference.facts[key] for key in _GEOMETRY_FACTS if key in reference.facts}
     return Scan(
         voxels=results.arrays[name],
@@ -122,7 +123,7 @@ def result_scan(results: Finished, name: str, reference: Scan) -> Scan:
         modality=modality if kind in ("imputed", "reconstruction") else "",
         name=name,
         is_synthetic=True,
-        facts={**geometry, "provenance": {**results.provenance, "output": name}},
+        facts={**geometry, "provenance": {**record, "output": name}},
     )
 
 
@@ -138,30 +139,45 @@ def _write(results: Finished, reference: Scan, draft: Path, names: Mapping[str, 
 
 
 def _publish(draft: Path, folder: Path, names: Mapping[str, str], *, replace: bool) -> list[Path]:
-    """Move the files to where they belong; those already moved go if one cannot be."""
-    published: list[Path] = []
+    """Move the files to where they belong; if one cannot be, all is put back as it was."""
+    replaced = draft / "replaced"
+    replaced.mkdir()
     try:
         for name in names.values():
             target = folder / name
-            if target.exists() and not replace:
-                raise _exists(target)
+            if target.exists():
+                if not replace:
+                    raise _exists(target)
+                os.replace(target, replaced / name)
             os.replace(draft / name, target)
-            published.append(target)
     except BaseException:
-        for path in published:
-            path.unlink(missing_ok=True)
+        # By what lies where, not by a list: Ctrl+C may come between a move and a note of it.
+        for name in names.values():
+            if not (draft / name).exists():
+                (folder / name).unlink(missing_ok=True)
+            if (replaced / name).exists():
+                os.replace(replaced / name, folder / name)
         raise
-    return published
+    return [folder / name for name in names.values()]
 
 
 def _make_folder(folder: Path) -> list[Path]:
     """Make `folder`; give what had to be made, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing: list[Path] = []
     try:
+        missing += [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        _remove_empty(missing)
         raise UnusableFile(folder, f"cannot be made a folder ({error.strerror})") from error
     return missing
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for path in folders:
+        # A folder that somebody has put something into meanwhile stays.
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _free_suffix(outputs: Iterable[str], folder: Path) -> str:
