@@ -12,6 +12,7 @@ from tests import _fakes
 from tests._fakes import FAMILIES, MODALITIES, ORIGIN, SHAPE, answer_of, make_package, make_scan
 
 from napari_medsyn import cli
+from napari_medsyn.errors import UnusableStudy
 from napari_medsyn.scans.study import Study
 
 AFFINE = np.eye(4)
@@ -225,6 +226,24 @@ def test_a_failure_of_the_model_is_exit_status_one_and_leaves_nothing(
     assert cli.run(arguments) == 1
     assert "The model failed (ZeroDivisionError: a bug)" in one_line(capsys)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_device_that_is_not_there_is_unusable_input(scans, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ["impute", f"--input=T1={scans['T1']}", "--out", str(tmp_path / "out")]
+    assert cli.run([*arguments, "--device", "cuda"]) == 2
+    assert "torch has no device 'cuda' on this computer" in one_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_the_preparation_refuses_names_the_file(scans, tmp_path, capsys, monkeypatch):
+    def prepare(study, *rest, **hooks):
+        raise UnusableStudy(f"{study.reference.name}: no brain was found in it")
+
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
+    arguments = ["impute", f"--input=T1={scans['T1']}", "--out", str(tmp_path / "out")]
+    assert cli.run([*arguments, "--device", "cpu"]) == 2
+    assert f"{scans['T1']}: no brain was found" in one_line(capsys)
 
 
 def test_damaged_weights_are_unusable_input(impute, models, tmp_path, capsys):

@@ -168,7 +168,11 @@ def _read_study(paths: dict[str, Path], mask: Path | None) -> Study:
     from napari_medsyn.scans.reading import read_scan
     from napari_medsyn.scans.study import Study
 
-    scans = [read_scan(path).with_modality(modality) for modality, path in paths.items()]
+    # By its path, so that whatever is said of a scan names the file as the user did.
+    scans = [
+        replace(read_scan(path), modality=modality, name=str(path))
+        for modality, path in paths.items()
+    ]
     if mask is not None:
         # By this modality and name the preparation knows it.
         scans.append(replace(read_scan(mask), modality=MASK, name="brain mask"))
