@@ -130,7 +130,8 @@ def contrast_limits(scan: Scan) -> tuple[float, float]:
     inside = values[values > low]
     if scan.modality == "CT":
         low = float(np.percentile(values, 1))
-    high = float(np.percentile(inside, 99.8)) if inside.size else low + 1
+    # The fat of the scalp outshines the brain in T1: it may saturate.
+    high = float(np.percentile(inside, 99)) if inside.size else low + 1
     return low, high if high > low else low + 1
 
 

@@ -176,6 +176,6 @@ class StudyPanel(Section):
 
 def grid_badge(scan: Scan) -> str:
     """Voxel size and, where slices do not follow the body's axes, the tilt."""
-    size = " × ".join(f"{length:.3g}" for length in scan.grid.spacing) + " mm"
+    size = " × ".join(f"{round(length, 2):g}" for length in scan.grid.spacing) + " mm"
     tilt = tilt_text(display_order(scan.grid))
     return f"{size} · {tilt}" if tilt else size
