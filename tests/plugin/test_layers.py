@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import nibabel
@@ -15,6 +16,7 @@ from napari_medsyn.plugin.layers import (
     KEY,
     Mark,
     contrast_limits,
+    layer_name,
     mark_of,
     scan_from_layer,
     scan_layer_data,
@@ -173,3 +175,10 @@ def test_a_layer_of_others_is_written_with_its_scale() -> None:
     written = scan_to_write(layer.data, attributes(layer))
     np.testing.assert_allclose(written.affine[:3, :3], [[0, 0, -1], [0, -2, 0], [3, 0, 0]])
     assert mark_of(layer) is None
+
+
+def test_the_layer_of_a_synthetic_scan_says_so() -> None:
+    scan = make_scan()
+    assert not layer_name(scan).startswith("SYNTHETIC")
+    assert layer_name(replace(scan, is_synthetic=True, name="sample_T1")) == "SYNTHETIC sample_T1"
+    assert layer_name(replace(scan, is_synthetic=True, name="SYNTHETIC x")) == "SYNTHETIC x"

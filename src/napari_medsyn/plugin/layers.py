@@ -92,6 +92,14 @@ def placement(grid: Grid) -> dict[str, Any]:
     }
 
 
+def layer_name(scan: Scan) -> str:
+    """What the layer of a scan is called; one that nobody scanned says so."""
+    name = scan.name or scan.modality or "scan"
+    if scan.is_synthetic and not name.startswith(SYNTHETIC):
+        return f"{SYNTHETIC} {name}"
+    return name
+
+
 def scan_layer_data(scan: Scan) -> tuple[NDArray[Any], dict[str, Any], str]:
     """What a napari reader gives for `scan`: array, keywords, layer type.
 
@@ -100,7 +108,7 @@ def scan_layer_data(scan: Scan) -> tuple[NDArray[Any], dict[str, Any], str]:
     """
     array = to_display(scan).array
     keywords = {
-        "name": scan.name or scan.modality or "scan",
+        "name": layer_name(scan),
         "metadata": {KEY: Mark("scan", scan, scan.modality)},
         **placement(scan.grid),
     }
