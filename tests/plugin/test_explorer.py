@@ -374,6 +374,10 @@ def test_side_by_side_uncertainty_and_the_mark_on_the_canvas(loaded: Dock) -> No
     assert grid(loaded.viewer).enabled
     click(loaded.explorer.comparison.side_by_side)
     assert not grid(loaded.viewer).enabled
+    grid(loaded.viewer).enabled = True  # by napari's own button
+    assert loaded.explorer.comparison.side_by_side.isChecked()
+    click(loaded.explorer.comparison.side_by_side)
+    assert not grid(loaded.viewer).enabled
     for layer in layers.values():
         layer.visible = False
     assert not overlay.visible

@@ -34,7 +34,7 @@ class Comparison(Section):
         self._viewer = viewer
         self._connections = connections
         self._named: list[Layer] = []
-        self._grid_before: tuple[bool, int] | None = None
+        self._stride_before: int | None = None
         self._blinked: list[Layer] = []
         self._build()
         self._follow_viewer()
@@ -73,6 +73,7 @@ class Comparison(Section):
         layers = self._viewer.layers
         self._connections.add(layers.events.inserted, self._on_inserted)
         self._connections.add(layers.events.removed, self._on_removed)
+        self._connections.add(grid(self._viewer).events.enabled, self._show_cells)
         for layer in layers:
             self._connections.add(layer.events.visible, self._show_state)
         self._bind(_BLINK_KEY, self._blink_while_held)
@@ -87,13 +88,11 @@ class Comparison(Section):
     def _on_side_by_side(self, on: bool) -> None:
         cells = grid(self._viewer)
         if on:
-            if self._grid_before is None:
-                self._grid_before = (cells.enabled, cells.stride)
+            self._stride_before = cells.stride
             cells.stride = 1
-            cells.enabled = True
-        else:
-            self._restore_grid()
-        self._show_names()
+        elif self._stride_before is not None:
+            cells.stride = self._stride_before
+        cells.enabled = on
         self._viewer.reset_view()
 
     def _on_uncertainty(self, on: bool) -> None:
@@ -146,6 +145,12 @@ class Comparison(Section):
                 button.setChecked(role in roles)
             button.setEnabled(any(_has_role(layer, role) for layer in self._viewer.layers))
         self._show_mark()
+        self._show_names()
+
+    def _show_cells(self, *_: object) -> None:
+        """Follow napari's own grid button."""
+        with QSignalBlocker(self.side_by_side):
+            self.side_by_side.setChecked(grid(self._viewer).enabled)
         self._show_names()
 
     def _show_mark(self) -> None:
@@ -206,16 +211,13 @@ class Comparison(Section):
         self._connections.on_close(lambda: self._viewer.bind_key(key, None))
 
     def _restore(self) -> None:
+        """Leave the viewer as it would be without the dock."""
         self._show_again()
         for layer in self._named:
             show_layer_name(layer, False)
-        self._restore_grid()
-
-    def _restore_grid(self) -> None:
-        if self._grid_before is not None:
+        if self._stride_before is not None:
             cells = grid(self._viewer)
-            cells.enabled, cells.stride = self._grid_before
-            self._grid_before = None
+            cells.enabled, cells.stride = False, self._stride_before
 
 
 def _switch(text: str, tip: str) -> QPushButton:
