@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medsyn.errors import Cancelled, UnusableStudy
 from napari_medsyn.scans.geometry import Affine, Grid
+from napari_medsyn.scans.preparation.brain_mask import find_brain, has_skull
 from napari_medsyn.scans.preparation.intensity import (
     PERCENTILE,
     IntensityScale,
@@ -29,12 +30,13 @@ from napari_medsyn.scans.preparation.prepared import (
     ReferenceVolume,
     ReferenceVolumes,
 )
+from napari_medsyn.scans.preparation.registration import SPACING
 from napari_medsyn.scans.preparation.resampling import as_crop, index_map, inverse, resample
 from napari_medsyn.scans.preparation.sources import (
     Source,
     above_background,
-    has_skull,
     sources_of,
+    thinned,
 )
 from napari_medsyn.scans.study import Study
 
@@ -88,7 +90,7 @@ class _Preparation:
         self._to_model: Affine = np.eye(4)
         self._steps: list[Mapping[str, Any]] = []
         self._notes: list[str] = []
-        self._total = 4 + len(self._sources)
+        self._total = (2 if options.register == "never" else 4) + len(self._sources)
         self._done = 0
 
     def run(self) -> PreparedStudy:
@@ -133,9 +135,10 @@ class _Preparation:
                 source.support = resample(given.voxels > 0, to_mask, source.grid.shape) > 0.5
                 source.voxels = source.voxels * source.support
             else:
-                region = above_background(source.voxels)
-                if self._options.brain_mask == "never" or not has_skull(region, source.grid):
-                    source.support = region
+                whole = self._options.brain_mask == "auto" and has_skull(
+                    *thinned(source.voxels, source.grid, SPACING)
+                )
+                source.support = None if whole else above_background(source.voxels)
 
     def _place(self) -> NDArray[np.bool_]:
         """Bring the scans together and to MNI; give the brain on the reference grid."""
@@ -150,7 +153,7 @@ class _Preparation:
         brain = self._brain_mask()
         if all(source.support is None for source in self._sources):
             self._check()
-            placing.refine(brain, self._reference)
+            placing.refine(brain, self._reference, self._to_model)
             self._to_model = placing.to_model
         placing.finish()
         self._steps.extend(placing.steps)
@@ -177,11 +180,15 @@ class _Preparation:
         return union
 
     def _computed_mask(self) -> NDArray[np.bool_]:
-        from napari_medsyn.scans.preparation.template import load_template
-
-        template = load_template()
-        to_template = index_map(template.grid, self._reference, self._to_model)
-        return resample(template.brain, to_template, self._reference.shape) > 0.5
+        """The brain found in whole heads; its tissues say better where it lies, too."""
+        volumes = {
+            source.scan.modality: self._on_reference(source, source.voxels)
+            for source in self._sources
+        }
+        found = find_brain(volumes, self._to_model, self._reference, self._should_stop)
+        if self._options.register != "never":
+            self._to_model = found.to_mni
+        return found.mask
 
     @property
     def _voxel_ml(self) -> float:

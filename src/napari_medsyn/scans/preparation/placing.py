@@ -99,12 +99,18 @@ class Placing:
         self._was_registered = True
         self._take(found)
 
-    def refine(self, brain: NDArray[np.bool_], grid: Grid) -> None:
-        """Register a head again by its brain alone; `brain` lies on the reference grid."""
+    def refine(self, brain: NDArray[np.bool_], grid: Grid, start: Affine) -> None:
+        """Register a head again, by its brain alone.
+
+        Parameters
+        ----------
+        brain : (X, Y, Z) bool on `grid`, the reference grid.
+        start : (4, 4) from the reference scan's world to MNI, mm.
+        """
         to_reference = inverse(self._driver.from_reference)
         to_brain = index_map(grid, self._image.grid, to_reference)
         image = self._image.cut_out(resample(brain, to_brain, self._image.grid.shape))
-        start = self.to_model @ to_reference
+        start = start @ to_reference
         if not self.always and self._guarded(
             self._driver,
             lambda: registration.is_in_place(image, self._template, self.should_stop),

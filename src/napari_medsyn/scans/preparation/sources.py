@@ -13,8 +13,8 @@ from napari_medsyn.scans.geometry import Affine, Grid
 from napari_medsyn.scans.preparation.intensity import finite
 from napari_medsyn.scans.study import Scan, Study
 
-#: Litres; scans in MNI space show brains of up to 2.1 litres.
-LARGEST_BRAIN = 2.4
+#: Names of labels that are no brain, even if they are called a mask.
+PARTS = ("lesion", "tumor", "tumour", "plaque", "wmh", "change")
 
 
 @dataclass(eq=False)
@@ -60,9 +60,15 @@ def sources_of(study: Study) -> tuple[list[Source], Scan | None]:
         if source.voxels.size == 0 or source.voxels.min() == source.voxels.max():
             raise UnusableStudy(f"{source.name}: the image is empty or constant; load another scan")
     label = study.get("label")
-    if label is not None and any(word in label.name.lower() for word in ("brain", "mask")):
-        return sources, label
-    return sources, None
+    return sources, label if label is not None and is_brain_mask(label) else None
+
+
+def is_brain_mask(label: Scan) -> bool:
+    """Whether a label's name says that it is the brain, not something in it."""
+    name = label.name.lower()
+    if any(word in name for word in PARTS):
+        return False
+    return "brain" in name or "mask" in name
 
 
 def above_background(voxels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -80,7 +86,9 @@ def above_background(voxels: NDArray[Any]) -> NDArray[np.bool_]:
     return filled
 
 
-def has_skull(region: NDArray[np.bool_], grid: Grid) -> bool:
-    """Whether what is above background is too large for a brain (2.4 litres)."""
-    litres = float(region.sum() * abs(np.linalg.det(grid.affine[:3, :3]))) / 1e6
-    return litres > LARGEST_BRAIN
+def thinned(voxels: NDArray[Any], grid: Grid, spacing: float) -> tuple[NDArray[Any], Grid]:
+    """Every so many voxels along each axis, about `spacing` mm apart, and their grid."""
+    steps = [max(1, round(spacing / size)) for size in grid.spacing.tolist()]
+    part = voxels[tuple(slice(None, None, step) for step in steps)]
+    x, y, z = part.shape
+    return part, Grid((x, y, z), grid.affine @ np.diag([*steps, 1.0]))
