@@ -11,9 +11,11 @@ from typing import Any, Protocol
 class Connectable(Protocol):
     """A signal of psygnal, of napari or of Qt: all three connect and disconnect alike."""
 
-    def connect(self, slot: Callable[..., Any]) -> Any: ...
+    def connect(self, slot: Callable[..., Any]) -> Any:
+        """Have `slot` called with each emission."""
 
-    def disconnect(self, slot: Callable[..., Any]) -> Any: ...
+    def disconnect(self, slot: Callable[..., Any]) -> Any:
+        """Have `slot` called no more."""
 
 
 class Connections:

@@ -27,7 +27,7 @@ from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.control_panel import ControlPanel
 from napari_medsyn.plugin.dispatch import Background, GuiDispatcher, Outcome
 from napari_medsyn.plugin.intake import Intake
-from napari_medsyn.plugin.loading import FILE_FILTER
+from napari_medsyn.plugin.loading import FILE_FILTER, dropped_paths
 from napari_medsyn.plugin.model_panel import ModelPanel
 from napari_medsyn.plugin.results import ResultLayers
 from napari_medsyn.plugin.run_panel import RunPanel
@@ -220,19 +220,18 @@ class Explorer(QWidget):
         self.open_paths(files)
 
     def _on_open_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Open a DICOM folder")
-        if folder:
+        if folder := QFileDialog.getExistingDirectory(self, "Open a DICOM folder"):
             self.open_paths([folder])
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept files and folders."""
-        if _dropped_paths(event):
+        if dropped_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Load the files and folders that were dropped."""
         event.acceptProposedAction()
-        self.open_paths(_dropped_paths(event))
+        self.open_paths(dropped_paths(event))
 
     # ---- computing -----------------------------------------------------------------
 
@@ -298,8 +297,7 @@ class Explorer(QWidget):
     # ---- saving --------------------------------------------------------------------
 
     def _on_save(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Save the results into a folder")
-        if folder:
+        if folder := QFileDialog.getExistingDirectory(self, "Save the results into a folder"):
             self.save(Path(folder))
 
     def _on_saved(self, outcome: Outcome) -> None:
@@ -389,12 +387,6 @@ class Explorer(QWidget):
                 self._show_all()
 
         return attempted
-
-
-def _dropped_paths(event: QDropEvent) -> list[str]:
-    data = event.mimeData()
-    urls = data.urls() if data is not None else []
-    return [url.toLocalFile() for url in urls if url.isLocalFile()]
 
 
 def _new_session(dispatch: GuiDispatcher) -> Session:

@@ -152,9 +152,15 @@ class Intake:
     def _add(self, scans: Sequence[tuple[Scan, LayerData]]) -> None:
         from napari.layers import Layer
 
+        image: Layer | None = None
         for _, data in scans:
             # The layer's mark brings the scan into the study: `on_layer_inserted`.
-            self._viewer.add_layer(Layer.create(*data))
+            layer = self._viewer.add_layer(Layer.create(*data))
+            if data[-1] == "image":
+                image = layer
+        if image is not None:
+            # Not a label map: keys and mouse would paint into it.
+            self._viewer.layers.selection = {image}
 
     def _on_layers_read(self, outcome: Outcome) -> None:
         if not outcome.ok:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -115,6 +116,13 @@ def _may_be_slice(path: Path) -> bool:
 def _with_layers(scans: Sequence[Scan], refusals: Sequence[str]) -> Loaded:
     # Contrast limits are found here, where nobody waits.
     return Loaded(tuple((scan, scan_layer_data(scan)) for scan in scans), tuple(refusals))
+
+
+def dropped_paths(event: QDropEvent) -> list[str]:
+    """Files and folders that are dragged over or dropped on a widget."""
+    data = event.mimeData()
+    urls = data.urls() if data is not None else []
+    return [url.toLocalFile() for url in urls if url.isLocalFile()]
 
 
 class SeriesDialog(QDialog):
