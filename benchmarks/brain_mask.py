@@ -50,21 +50,22 @@ def row(
     true: Affine,
     grid: Grid,
     truth: Scan,
+    to_truth: Affine,
     template: Path,
 ) -> dict[str, Any]:
     """One extraction compared with the truth on the truth's grid.
 
-    `given` and `true` map the world of `grid` to that of MNI, and `true` to that of `truth`.
+    `given` and `true` map the world of `grid` to that of MNI, `to_truth` to that of `truth`.
     """
     begin = time.process_time()
     found = find_brain(volumes, given, grid, template=template)
     seconds = time.process_time() - begin
     wanted = truth.voxels > 0
-    back = resample(found.mask, index_map(grid, truth.grid, inverse(true)), wanted.shape) > 0.5
+    back = resample(found.mask, index_map(grid, truth.grid, inverse(to_truth)), wanted.shape) > 0.5
     with np.load(template) as stored:
         prior, affine = stored["brain"], stored["affine"]
     x, y, z = prior.shape
-    to_prior = index_map(Grid((x, y, z), affine), truth.grid, given @ inverse(true))
+    to_prior = index_map(Grid((x, y, z), affine), truth.grid, given @ inverse(to_truth))
     alone = resample(prior, to_prior, wanted.shape) > 127
     return {
         "head": head,
@@ -100,7 +101,8 @@ def real_rows(data: Path) -> Iterator[dict[str, Any]]:
         for m in modalities:  # one session: the headers agree
             to_scan = index_map(scans[m].grid, first.grid)
             volumes[m] = resample(scans[m].voxels, to_scan, first.grid.shape)
-        yield row("patient12", volumes, given, true, first.grid, truth, template_path())
+        grid, template = first.grid, template_path()
+        yield row("patient12", volumes, given, true, grid, truth, true, template)
 
 
 def brought_to(normal: Scan, brain: Scan, native: Scan, start: Affine) -> Affine:
@@ -137,8 +139,8 @@ def rendered_rows(data: Path, count: int) -> Iterator[dict[str, Any]]:
                 error = random_affine(rng, scale=(0.96, 1.04), degrees=3.0, shift=4.0)
                 volumes = {m: head.volumes[m] for m in modalities}
                 given = error @ head.to_mni
-                name = f"rendered {index}"
-                yield row(name, volumes, given, head.to_mni, head.grid, truth, template)
+                name, here = f"rendered {index}", np.eye(4)
+                yield row(name, volumes, given, head.to_mni, head.grid, truth, here, template)
 
 
 def stripped_rows(data: Path) -> Iterator[dict[str, Any]]:

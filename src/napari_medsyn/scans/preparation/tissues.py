@@ -133,14 +133,16 @@ def align_priors(
     usual = np.full((3, 4), USUAL_SCALE * size)
     usual[:, 3] = USUAL_SHIFT
     slopes = np.stack([np.gradient(priors, axis=axis) for axis in (1, 2, 3)])
-    maps = np.concatenate([priors[None], slopes]).reshape(4, len(priors), -1)
+    # Voxels first: all that is read of one lies together.
+    maps = np.concatenate([priors[None], slopes]).reshape(4 * len(priors), -1).T.copy()
 
     def cost(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         check()
         change = flat.reshape(3, 4)
         found = _interpolated(maps, points + ones @ (change * usual).T, priors.shape[1:])
-        total = (found[0] * likelihood).sum(axis=1)
-        pull = (found[1:] * likelihood).sum(axis=2) / total  # (3, N)
+        found = found.reshape(len(points), 4, -1)
+        total = (found[:, 0] * likelihood).sum(axis=1)
+        pull = np.einsum("nak,nk->an", found[:, 1:], likelihood) / total
         slope = -(pull @ ones) / len(points) * usual
         value = -np.log(total).mean() + EXPECTATION * (change**2).sum() / 2
         return float(value), (slope + EXPECTATION * change).ravel()
@@ -156,13 +158,13 @@ def align_priors(
 def _interpolated(
     maps: NDArray[np.float32], points: NDArray[np.float64], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """(4, N, K): `maps` (4, K, voxels) at fractional indices, linear, edges extended."""
+    """(N, C): `maps` (voxels, C) at fractional indices, linear, edges extended."""
     inside = np.clip(points, 0, np.array(shape) - 1.001)
     low = inside.astype(int)
     share = inside - low
-    out = np.zeros((len(maps), len(points), maps.shape[1]))
+    out = np.zeros((len(points), maps.shape[1]))
     for corner in np.ndindex(2, 2, 2):
         weight = np.prod(np.where(corner, share, 1 - share), axis=1)
         index = np.ravel_multi_index(tuple((low + corner).T), shape)
-        out += weight[:, None] * maps[:, :, index].transpose(0, 2, 1)
+        out += weight[:, None] * maps[index]
     return out
