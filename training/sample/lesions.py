@@ -73,7 +73,7 @@ def make_lesions(
             placed += 1
             axis = direction[(slice(None), *centre)]
             _add_blob(lesion, centre, axis, rng.uniform(*site.radius), site.longer, ragged)
-    return lesion * np.clip(1.6 * white - 0.3, 0, 1).astype(np.float32)
+    return np.asarray(lesion * np.clip(1.6 * white - 0.3, 0, 1), np.float32)
 
 
 def _distance_to(structure: NDArray[np.bool_]) -> Volume:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,11 +88,13 @@ def to_scan(
     scale = FULL_SCALE / float(np.percentile(voxels[mask], 99.5))
     stored = STEP * np.round(voxels * scale / STEP)
     # A brain voxel is never exactly 0: that is the mark of the background.
-    stored = np.where(mask, np.maximum(stored, STEP), 0).astype(np.int16)
-    return _scan(stored, affine, modality, seed)
+    stored = np.where(mask, np.maximum(stored, STEP), 0)
+    return _scan(stored.astype(np.int16), affine, modality, seed)
 
 
-def _scan(voxels: NDArray[np.int16], affine: NDArray[np.float64], modality: str, seed: int) -> Scan:
+def _scan(
+    voxels: NDArray[np.integer[Any]], affine: NDArray[np.float64], modality: str, seed: int
+) -> Scan:
     provenance = {
         "made_by": "training/sample/make_sample.py",
         "seed": seed,

@@ -134,4 +134,4 @@ def paint(modality: str, anatomy: Anatomy, details: Details, rng: np.random.Gene
     image = ndimage.gaussian_filter(np.maximum(image, 0), BLUR[modality])
     image *= np.exp(BIAS * smooth_noise(image.shape, 45.0, rng))
     real, imaginary = NOISE * rng.standard_normal((2, *image.shape), dtype=np.float32)
-    return np.hypot(image + real, imaginary) * anatomy.mask
+    return np.asarray(np.hypot(image + real, imaginary) * anatomy.mask, np.float32)

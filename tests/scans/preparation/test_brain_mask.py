@@ -155,7 +155,7 @@ def test_priors_are_moved_to_where_they_explain_the_most() -> None:
 
     def ball(middle: float) -> NDArray[np.float32]:
         r = np.sqrt((x - middle) ** 2 + (y - 15) ** 2 + (z - 15) ** 2)
-        return (1 / (1 + np.exp(r - 9))).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(r - 9)), np.float32)
 
     priors = np.full((len(KINDS), 30, 30, 30), 1e-4, np.float32)
     priors[0], priors[-1] = ball(15), 1 - ball(15)
