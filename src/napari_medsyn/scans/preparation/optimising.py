@@ -119,8 +119,10 @@ def _method(stage: Stage, mask: Any) -> Any:
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
-    # One thread: sums come out the same every time.
+    # One thread and one part of the work: sums come out the same every time, whichever
+    # of several parts would end first.
     method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
     if stage.metric == "information":
         method.SetMetricAsMattesMutualInformation(BINS)
     else:
