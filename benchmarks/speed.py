@@ -132,6 +132,7 @@ class Bare:
         self.targets = [
             m for m in card.outputs if m in {n.partition("_")[2] for n in session.outputs()}
         ]
+        self.planes = {m: self.prepared.volumes[m].transpose(2, 0, 1) for m in self.present}
         index = session.study.reference.voxels.shape[study_axis] // 2
         self.filling = Filling(self.prepared, Viewport(study_axis, index))
         self.visible, self.slices = self.filling.order()
@@ -139,7 +140,7 @@ class Bare:
     def inputs(self, slices: Sequence[int]) -> tuple[dict[str, Tensor], Tensor | None]:
         """Ready tensors of some slices."""
         family = self.family
-        images = {m: family._input(self.prepared.volumes[m], slices) for m in self.present}
+        images = {m: family._input(self.planes[m], slices) for m in self.present}
         where = None
         if family.topology.positions:
             shape, patch = self.prepared.mask.shape, family.topology.patch

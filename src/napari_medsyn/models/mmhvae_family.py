@@ -103,10 +103,19 @@ class Encodings:
     mask: NDArray[np.bool_]
     skips: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
 
+    _planes: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
     @cached_property
     def inside(self) -> Tensor:
         """(Z, X, Y) bool: `mask` with contiguous slices."""
         return torch.from_numpy(np.ascontiguousarray(self.mask.transpose(2, 0, 1)))
+
+    def planes(self, modality: str) -> NDArray[np.float32]:
+        """(Z, X, Y): one of `volumes` with contiguous slices."""
+        if modality not in self._planes:
+            volume = self.volumes[modality]
+            self._planes[modality] = np.ascontiguousarray(volume.transpose(2, 0, 1))
+        return self._planes[modality]
 
 
 class MMHVAEFamily:
@@ -220,18 +229,20 @@ class MMHVAEFamily:
         if self.topology.positions:
             where = positions(torch.tensor(slices), study.mask.shape, self.topology.patch)
             where = where.to(self.device)
-        levels = self.net.encode(modality, self._input(study.volumes[modality], slices), where)
+        levels = self.net.encode(modality, self._input(study.planes(modality), slices), where)
         for i, other in enumerate(slices):
             # Half precision halves the cache; always through it, so that results do not
             # depend on what was cached.
             study.skips[modality, other] = [level[i].half() for level in levels]
 
-    def _input(self, volume: NDArray[np.float32], slices: Sequence[int]) -> Tensor:
-        """(n, 1 + 2 context, X, Y): each slice with its neighbours, the ends repeated."""
+    def _input(self, planes: NDArray[np.float32], slices: Sequence[int]) -> Tensor:
+        """(n, 1 + 2 context, X, Y): each slice with its neighbours, the ends repeated.
+
+        `planes` is a volume with contiguous slices, (Z, X, Y).
+        """
         reach = np.arange(-self.topology.context, self.topology.context + 1)
-        index = np.clip(np.asarray(slices)[:, None] + reach, 0, volume.shape[2] - 1)
-        planes = np.ascontiguousarray(volume[:, :, index].transpose(2, 3, 0, 1))
-        x = torch.from_numpy(planes).to(self.device)
+        index = np.clip(np.asarray(slices)[:, None] + reach, 0, len(planes) - 1)
+        x = torch.from_numpy(planes[index]).to(self.device)
         if self.topology.layout == "published":
             x = 2 * x.clamp(max=1) - 1  # its images end where its normalisation clips
         return x.contiguous(memory_format=torch.channels_last)
@@ -291,11 +302,17 @@ def _empty(names: Sequence[str], shape: tuple[int, ...]) -> dict[str, NDArray[np
 
 def _repeated(levels: Sequence[Tensor], samples: int) -> Tensor:
     """(samples * n, C, H, W) float32, channels_last, from n half-precision encodings."""
-    if len(levels) == 1:  # by far the cheapest way on a CPU
-        batch = levels[0][None].float().expand(samples, -1, -1, -1)
-    else:
-        batch = torch.stack(list(levels)).float().repeat(samples, 1, 1, 1)
-    return batch.contiguous(memory_format=torch.channels_last)
+    n = len(levels)
+    # Filled, not stacked: of a batch of one, torch forgets on the way that it is channels_last,
+    # and every layer that follows pays for that.
+    batch = torch.empty(
+        (samples * n, *levels[0].shape),
+        device=levels[0].device,
+        memory_format=torch.channels_last,
+    )
+    for i, level in enumerate(levels):
+        batch[i::n] = level
+    return batch
 
 
 def _samples(controls: ControlValues) -> int:
