@@ -230,10 +230,11 @@ class MMHVAEFamily:
             where = positions(torch.tensor(slices), study.mask.shape, self.topology.patch)
             where = where.to(self.device)
         levels = self.net.encode(modality, self._input(study.planes(modality), slices), where)
+        # Half precision halves the cache; always through it, so that results do not depend on
+        # what was cached.
+        halved = [level.half() for level in levels]
         for i, other in enumerate(slices):
-            # Half precision halves the cache; always through it, so that results do not
-            # depend on what was cached.
-            study.skips[modality, other] = [level[i].half() for level in levels]
+            study.skips[modality, other] = [level[i] for level in halved]
 
     def _input(self, planes: NDArray[np.float32], slices: Sequence[int]) -> Tensor:
         """(n, 1 + 2 context, X, Y): each slice with its neighbours, the ends repeated.
