@@ -39,6 +39,10 @@ class Config:
     free_bits : nats per latent element and level that the KL does not punish.
     structure_weight : weight of 1 - SSIM.
     fed_weight : weight of the reconstruction of modalities that were fed.
+    crop : side of the square windows that are trained on, pixels; 0 for whole slices.
+    whole : share of the steps, at the end, on whole slices all the same.
+    pool : simulated slices kept for several steps; 0 makes new ones for every step.
+    fresh : new simulated slices a step, when there is a pool.
     threads : CPU threads.
     """
 
@@ -55,6 +59,10 @@ class Config:
     square_weight: float = 2.0
     scale_weight: float = 0.05
     fed_weight: float = 0.3
+    crop: int = 0
+    whole: float = 0.15
+    pool: int = 0
+    fresh: float = 2.0
     seed: int = 0
     threads: int = 2
 

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from napari_medsyn.models.mmhvae import MMHVAE, Topology, positions
 from training.mmhvae import losses
 from training.mmhvae.config import ARCHITECTURE, GRID_SHAPE, MODALITIES, Config
+from training.mmhvae.pool import CHUNK, Pool
 from training.mmhvae.scans import RealSlices, vary
 from training.mmhvae.simulate import Simulator
 
 SAVE_EVERY = 100
+FOLD = int(ARCHITECTURE["patch"])
 
 
 def draw_subset(present: Sequence[bool], generator: torch.Generator) -> list[int]:
@@ -41,6 +43,31 @@ def draw_subset(present: Sequence[bool], generator: torch.Generator) -> list[int
     return order[:size]
 
 
+def draw_windows(mask: Tensor, side: int, generator: torch.Generator) -> list[tuple[int, int]]:
+    """First pixel of a square window around a random brain pixel of each slice.
+
+    Even, so that it can be found again after the network has folded pixels two by two.
+    """
+    corners = []
+    for one in mask:
+        brain = torch.nonzero(one if one.any() else torch.ones_like(one))
+        centre = brain[torch.randint(len(brain), (), generator=generator)].tolist()
+        corner = [
+            min(max(c - side // 2, 0), n - side) for c, n in zip(centre, one.shape, strict=True)
+        ]
+        corners.append((corner[0] // 2 * 2, corner[1] // 2 * 2))
+    return corners
+
+
+def cut(images: Tensor, corners: Sequence[tuple[int, int]], side: int) -> Tensor:
+    """(n, …, side, side): the window of each of (n, …, X, Y) images."""
+    windows = [
+        image[..., x : x + side, y : y + side]
+        for image, (x, y) in zip(images, corners, strict=True)
+    ]
+    return torch.stack(windows)
+
+
 class Trainer:
     """Holds the network, its average, the optimiser and the data of one run."""
 
@@ -58,6 +85,9 @@ class Trainer:
         )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
+        self.pool = None
+        if simulator is not None and config.pool:
+            self.pool = Pool(simulator, config.pool, config.seed)
 
     def start_from(self, state: dict[str, Tensor]) -> None:
         """Begin with weights of an earlier run (its optimiser is not taken over)."""
@@ -98,14 +128,24 @@ class Trainer:
             assert self.real is not None
             inputs, targets, present, mask, slices = self.real.batch(c.batch, g)
         else:
-            images, slices = self.simulator.batch(c.batch, g)
+            if self.pool is not None:
+                self.pool.advance(self.pool.chunks + int(self.step * c.fresh / CHUNK))
+                images, slices = self.pool.draw(c.batch, g)
+            else:
+                images, slices = self.simulator.batch(c.batch, g)
             inputs, targets = vary(images, g), images[:, :, 1]
             present = torch.ones(len(MODALITIES), dtype=torch.bool)
             mask = targets.sum(dim=1) > 0
         fed = draw_subset(present.tolist(), g)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        loss, terms = self.loss(inputs, targets, present, mask, slices, fed)
+        where = positions(slices, GRID_SHAPE, FOLD)
+        if c.crop and self.step < (1 - c.whole) * c.steps:
+            corners = draw_windows(mask, c.crop, g)
+            inputs, targets, mask = (cut(x, corners, c.crop) for x in (inputs, targets, mask))
+            folded = [(x // FOLD, y // FOLD) for x, y in corners]
+            where = cut(where, folded, c.crop // FOLD)
+        loss, terms = self.loss(inputs, targets, present, mask, where, fed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -122,12 +162,12 @@ class Trainer:
         targets: Tensor,
         present: Tensor,
         mask: Tensor,
-        slices: Tensor,
+        where: Tensor,
         fed: list[int],
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch when only the modalities `fed` are read."""
         c = self.config
-        where = positions(slices, GRID_SHAPE, int(ARCHITECTURE["patch"])).to(self.device)
+        where = where.to(self.device)
         inside = mask[:, None].float().to(self.device)
         wanted = [i for i in range(len(MODALITIES)) if present[i]]
         with torch.autocast(self.device.type, torch.bfloat16):
