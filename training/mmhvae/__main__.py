@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from training.data.splits import part_of, people
 from training.mmhvae.config import ARCHITECTURE, Config
 from training.mmhvae.loop import Trainer
 from training.mmhvae.scans import RealSlices, data_hash, load_visits
@@ -33,14 +34,22 @@ def main() -> None:
 
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
-    held_out = tuple(filter(None, config.hold_out.split(",")))
-    # Patient 07 is scored by the benchmark: not even the shape of its lesions is trained on.
-    withheld = tuple({"patient07", *held_out})
-    simulator = Simulator(args.data, exclude=withheld) if config.real < 1 else None
+    simulator = None
+    if config.real < 1:
+        maps = tuple(n for n in range(1, 21) if part_of(f"synthseg-{n:02}") == "train")
+        masks = people("ms", "validation", "test")
+        simulator = Simulator(args.data, tuple(m.replace("ms-", "patient") for m in masks), maps)
     real = None
     if config.real > 0:
         visits = load_visits(args.data, cache=args.out.parent / "cache")
-        real = RealSlices([v for v in visits if v.person not in held_out])
+        names = {"patient07": "ms-07", "glioma": "glioma-00001"}
+        real = RealSlices(
+            [
+                v
+                for v in visits
+                if part_of(names.get(v.person, v.person.replace("patient", "msv-"))) == "train"
+            ]
+        )
     record = {
         "command": shlex.join(["python", "-m", "training.mmhvae", *sys.argv[1:]]),
         "config": config.as_dict(),

@@ -198,7 +198,7 @@ class Trainer:
                     float(((mean - target).detach().abs() * inside).sum() / inside.sum())
                 )
         total = total / len(wanted)
-        ramp = min(1.0, self.step / (0.3 * c.steps)) if c.real == 0 else 1.0
+        ramp = min(1.0, self.step / (0.1 * c.steps))
         divergence = losses.kl(decoded.posteriors, decoded.priors, c.free_bits)
         total = total + ramp * c.kl_weight * divergence / inside[0].numel()
         terms = {"loss": float(total.detach()), "kl": float(divergence.detach())}
