@@ -289,6 +289,7 @@ def test_the_list_as_json(models, capsys):
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry == {
         "id": "fake-brain",
+        "kind": "generator",
         "folder": str(models / "fake"),
         "origin": "user",
         "usable": True,
@@ -297,6 +298,7 @@ def test_the_list_as_json(models, capsys):
         "name": "Fake brain",
         "inputs": list(MODALITIES),
         "outputs": list(MODALITIES),
+        "readings": [],
     }
 
 

@@ -9,6 +9,8 @@ from tests._fakes import card_values
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.card import MAX_CARD_BYTES, json_schema, parse_card, read_card
 
+AGE = {"name": "age", "label": "Age", "unit": "years"}
+
 
 def refusal(**changes: object) -> str:
     with pytest.raises(UnusableModel) as caught:
@@ -36,6 +38,12 @@ def test_modalities_are_inputs_then_the_other_outputs():
     assert card.modalities == ("FLAIR", "T1", "T2")
 
 
+def test_a_judge_may_give_readings_only():
+    values = card_values(kind="judge", outputs=[], readings=[AGE], controls=[])
+    card = parse_card(json.dumps(values))
+    assert (card.is_judge, card.outputs, card.readings[0].unit) == (True, (), "years")
+
+
 @pytest.mark.parametrize(
     ("changes", "place", "reason"),
     [
@@ -44,7 +52,18 @@ def test_modalities_are_inputs_then_the_other_outputs():
         ({"id": "../evil"}, "id", "match pattern"),
         ({"version": "new"}, "version", "match pattern"),
         ({"licence": "do what you want"}, "licence", "match pattern"),
-        ({"outputs": []}, "outputs", "at least 1 item"),
+        ({"outputs": []}, "card", "outputs is empty, so this generator gives nothing"),
+        ({"kind": "oracle"}, "kind", "should be 'generator' or 'judge'"),
+        ({"readings": [AGE]}, "card", "readings are for judges"),
+        ({"kind": "judge"}, "card", "this judge measures nothing"),
+        ({"kind": "judge", "readings": [AGE, AGE]}, "card", "readings lists age more than once"),
+        ({"legends": {"CT": []}}, "card", "legends explains CT, which is not one of the outputs"),
+        (
+            {"legends": {"T1": [{"code": 2, "name": "a"}, {"code": 2, "name": "b"}]}},
+            "card",
+            "gives a code of T1 more than one name",
+        ),
+        ({"legends": {"T1": [{"code": 0, "name": "a"}]}}, "legends.T1[0].code", "greater than"),
         ({"inputs": ["T1", "T1"]}, "card", "inputs lists T1 more than once"),
         ({"min_inputs": 4}, "card", "min_inputs 4 exceeds the 3 inputs"),
         ({"training_data": []}, "training_data", "at least 1 item"),

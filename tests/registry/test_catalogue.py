@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from tests._fakes import make_package
+from tests.evaluation._judges import make_judge
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.catalogue import Catalogue, user_folder
@@ -63,6 +64,21 @@ def test_an_unknown_id_is_refused_with_the_known_ones(folder):
 def test_the_default_is_the_first_usable_model(folder):
     (folder / "a" / "card.json").unlink()
     assert Catalogue([(folder, "user")]).default().id == "model-b"
+
+
+def test_generators_and_judges_are_told_apart(folder):
+    make_judge(folder / "0-judge")
+    (folder / "b" / "card.json").unlink()
+    catalogue = Catalogue([(folder, "user")])
+    assert [entry.id for entry in catalogue.judges()] == ["0-judge"]
+    # Of a broken package nobody knows what it is; it is shown where a model is chosen.
+    assert [entry.id for entry in catalogue.generators()] == ["model-a", "b"]
+    assert catalogue.default().id == "model-a"
+    assert catalogue.get("0-judge", "judge").as_dict()["kind"] == "judge"
+    with pytest.raises(UnusableModel, match="0-judge is a judge, not a generator"):
+        catalogue.get("0-judge", "generator")
+    with pytest.raises(UnusableModel, match=r"no model 'c'; known models: 0-judge$"):
+        catalogue.get("c", "judge")
 
 
 def test_no_folder_is_no_error_but_there_is_no_default(tmp_path):

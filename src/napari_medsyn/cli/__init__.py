@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn, cast
 import typer
 
 from napari_medsyn.cli.imputing import impute
+from napari_medsyn.cli.judging import judge
 from napari_medsyn.cli.models import group as models_group
 from napari_medsyn.cli.printing import say, show
 from napari_medsyn.errors import EngineError, MedsynError
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(models_group, name="models")
 app.command()(impute)
+app.command()(judge)
 
 #: What a shell gives for a program that Ctrl+C has ended.
 INTERRUPTED = 130

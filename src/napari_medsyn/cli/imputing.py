@@ -5,20 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from napari_medsyn.cli.inputs import known_modality, named_paths, read_study, reading_notes
 from napari_medsyn.cli.printing import say, show
 from napari_medsyn.errors import EngineError, UnusableStudy
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.session import Session
     from napari_medsyn.registry.card import ModelCard
-    from napari_medsyn.scans.study import Study
 
 
 class Device(StrEnum):
@@ -87,10 +86,10 @@ def impute(
     session.set_kinds(KINDS if all_outputs else KINDS[:2])
     session.set_device(device.value)
     session.set_options(PreparationOptions(register=register.value, bias_field=n4))
-    paths = _named_paths(inputs, card)
+    paths = named_paths(inputs, card.inputs, card.name)
     if targets:
         session.set_control("targets", _target_names(targets, paths, card))
-    session.set_study(_read_study(paths, mask))
+    session.set_study(read_study(paths, mask))
     sources = [*paths.values(), *([mask] if mask is not None else [])]
     _impute_into(session, out, sources, overwrite)
 
@@ -119,31 +118,17 @@ def _impute_into(session: Session, out: Path, sources: list[Path], overwrite: bo
             results, session.results_reference, out, existing=existing, protect=sources
         )
     # Only now: what cannot be used is told in one line.
-    for note in (*_reading_notes(session.study), *results.notes):
+    for note in (*reading_notes(session.study), *results.notes):
         say(note)
     for file in files:
         show(str(file))
-
-
-def _named_paths(inputs: Sequence[str], card: ModelCard) -> dict[str, Path]:
-    """`M=PATH` arguments as modality to path, in their order."""
-    paths: dict[str, Path] = {}
-    for argument in inputs:
-        name, separator, path = argument.partition("=")
-        if not separator or not path:
-            raise UnusableStudy(f"--input {argument}: write MODALITY=PATH, such as T1=scan.nii.gz")
-        modality = _modality(name, card.inputs, f"{path}: {card.name} does not read {name!r}")
-        if modality in paths:
-            raise UnusableStudy(f"{path}: {modality} was given already as {paths[modality]}")
-        paths[modality] = Path(path)
-    return paths
 
 
 def _target_names(
     targets: Sequence[str], paths: dict[str, Path], card: ModelCard
 ) -> tuple[str, ...]:
     names = [
-        _modality(name, card.outputs, f"--target {name}: {card.name} does not give {name!r}")
+        known_modality(name, card.outputs, f"--target {name}: {card.name} does not give {name!r}")
         for name in targets
     ]
     for name in names:
@@ -153,35 +138,6 @@ def _target_names(
                 f"{name}, or the input"
             )
     return tuple(names)
-
-
-def _modality(name: str, known: Sequence[str], refusal: str) -> str:
-    """The one of `known` that is `name`, whatever its case."""
-    for modality in known:
-        if modality.lower() == name.lower():
-            return modality
-    raise UnusableStudy(f"{refusal}; it knows {', '.join(known)}")
-
-
-def _read_study(paths: dict[str, Path], mask: Path | None) -> Study:
-    from napari_medsyn.exploration.resolving import MASK
-    from napari_medsyn.scans.reading import read_scan
-    from napari_medsyn.scans.study import Study
-
-    # By its path, so that whatever is said of a scan names the file as the user did.
-    scans = [
-        replace(read_scan(path), modality=modality, name=str(path))
-        for modality, path in paths.items()
-    ]
-    if mask is not None:
-        # By this modality and name the preparation knows it.
-        scans.append(replace(read_scan(mask), modality=MASK, name="brain mask"))
-    return Study(tuple(scans))
-
-
-def _reading_notes(study: Study) -> list[str]:
-    """What the readers have to say of the files."""
-    return [f"{scan.source}: {note}" for scan in study for note in scan.facts.get("notes", ())]
 
 
 @contextmanager

@@ -33,8 +33,8 @@ def list_models(as_json: Json = False) -> None:
         if card is None:
             show(f"{entry.id}  BROKEN: {entry.reason}")
         else:
-            reads, gives = ", ".join(card.inputs), ", ".join(card.outputs)
-            show(f"{entry.id}  {card.version}  {card.name}: reads {reads}; gives {gives}")
+            kind = " (judge)" if card.is_judge else ""
+            show(f"{entry.id}  {card.version}  {card.name}{kind}: {_what_it_does(card)}")
 
 
 @group.command("info")
@@ -50,7 +50,7 @@ def show_model(
         show_json({**entry.as_dict(), "card": card.model_dump(mode="json")})
         return
     show(f"{card.name} ({card.id} {card.version}), {card.licence}\n{card.summary}".rstrip())
-    show(f"reads {', '.join(card.inputs)}; gives {', '.join(card.outputs)}")
+    show(f"{card.kind}: {_what_it_does(card)}")
     show(f"intended use: {card.intended_use}")
     for limitation in card.limitations:
         show(f"limitation: {limitation}")
@@ -61,6 +61,15 @@ def show_model(
         show(f"trained on {data.name}, n = {data.n}, {data.licence}")
     show(f"weights: {card.weights.bytes} bytes, SHA-256 {card.weights.sha256}")
     show(f"folder: {entry.package}")
+
+
+def _what_it_does(card: ModelCard) -> str:
+    parts = [f"reads {', '.join(card.inputs)}"]
+    if card.readings:
+        parts.append(f"measures {', '.join(reading.name for reading in card.readings)}")
+    if card.outputs:
+        parts.append(f"gives {', '.join(card.outputs)}")
+    return "; ".join(parts)
 
 
 @group.command("verify")

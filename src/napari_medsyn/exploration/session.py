@@ -224,9 +224,9 @@ class Session(Computation):
 
         Raises
         ------
-        UnusableModel : there is no such model, or its package is broken.
+        UnusableModel : there is no such generator, or its package is broken.
         """
-        entry = self.catalogue.get(model_id)
+        entry = self.catalogue.get(model_id, "generator")
         if entry.card is None:
             raise UnusableModel(entry.reason)
         if self._entry is not None and entry.package == self._entry.package:

@@ -1,4 +1,4 @@
-"""The families there are, and how one is loaded.
+"""The families of generators and of judges there are, and how one is loaded.
 
 A card names its family by a key of this table; a card can never name code.
 """
@@ -17,10 +17,18 @@ from napari_medsyn.errors import UnusableDevice, UnusableModel
 
 if TYPE_CHECKING:
     from napari_medsyn.models.family import Family
+    from napari_medsyn.models.judges.judge import Judge
     from napari_medsyn.registry.card import ModelCard
 
 #: Family to "module:function"; the function is a `Loader`.
 TABLE: Final[Mapping[str, str]] = {"mmhvae": "napari_medsyn.models.mmhvae_family:load"}
+
+
+#: The same for judges.
+JUDGES: Final[Mapping[str, str]] = {
+    "tissue-judge": "napari_medsyn.models.judges.tissue:load",
+    "covariate-judge": "napari_medsyn.models.judges.covariates:load",
+}
 
 
 class Loader(Protocol):
@@ -46,6 +54,17 @@ def load_family(
     ------
     UnusableModel : the package is damaged, is another one by now, or its family is unknown.
     """
+    return cast("Family", _load(package, card, device, table))
+
+
+def load_judge(
+    package: Path, card: ModelCard, device: str, table: Mapping[str, str] = JUDGES
+) -> Judge:
+    """Load a judge as `load_family` loads a generator; the same parameters and errors."""
+    return cast("Judge", _load(package, card, device, table))
+
+
+def _load(package: Path, card: ModelCard, device: str, table: Mapping[str, str]) -> object:
     from napari_medsyn.registry.packages import verify
 
     if verify(package) != card:

@@ -163,7 +163,7 @@ class Explorer(QWidget):
 
     def _start(self) -> None:
         self.session.set_kinds(_KINDS)
-        entries = self.session.catalogue.entries()
+        entries = self.session.catalogue.generators()
         self.model_panel.show_models(entries, "")
         if self.session.card is None:
             self._try(lambda: self.session.choose_model(self.session.catalogue.default().id))()

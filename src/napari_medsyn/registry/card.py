@@ -38,6 +38,10 @@ Version = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+){0,3}([a-z]+\d+)
 Modality = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+-]{0,15}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+#: What may be the key of a reading in JSON: "age", "ventricles", "white_matter".
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+#: A generator makes images; a judge measures them.
+Kind = Literal["generator", "judge"]
 #: An SPDX expression by its form: identifiers joined by AND, OR and WITH, in parentheses or not.
 Spdx = Annotated[
     str,
@@ -139,6 +143,30 @@ class TrainingData(Part):
     n: int = Field(ge=1)
 
 
+class Reading(Part):
+    """One number that a judge reads off a scan.
+
+    Parameters
+    ----------
+    name : key of the value in a verdict.
+    label : for people, e.g. "Ventricles".
+    unit : "years", "ml"; "" for a pure number such as a probability.
+    help : what exactly is measured, one sentence.
+    """
+
+    name: Key
+    label: Text
+    unit: str = ""
+    help: str = ""
+
+
+class LegendEntry(Part):
+    """What one value of a label map stands for; 0 is always background."""
+
+    code: int = Field(ge=1, le=255)
+    name: Text
+
+
 class ModelCard(Part):
     """Everything about a model that is not its weights; see `docs` for each field.
 
@@ -146,11 +174,14 @@ class ModelCard(Part):
     ----------
     schema_version : of this description.
     id, version, name, summary : how the model is called.
+    kind : whether it makes images or measures them.
     family : which kind of model; one of the family table.
     architecture : literals that the family reads to build the network.
     files : every file of the package but the card, with size and SHA-256.
     grid, intensity : what the model's arrays mean.
-    inputs, outputs : modalities it reads and gives.
+    inputs, outputs : modalities it reads and gives; a judge's outputs are maps, or none.
+    readings : numbers that a judge gives; a generator has none.
+    legends : output to what its codes mean, for outputs that are label maps.
     min_inputs : how many of `inputs` must be there.
     controls : what a user may turn.
     metrics, training_data : what is known of its quality and origin.
@@ -164,13 +195,16 @@ class ModelCard(Part):
     version: Version
     name: Text
     summary: str = ""
+    kind: Kind = "generator"
     family: Slug
     architecture: dict[str, Any]
     files: tuple[PackageFile, ...] = Field(min_length=1)
     grid: GridCard
     intensity: Intensity
     inputs: tuple[Modality, ...]
-    outputs: tuple[Modality, ...] = Field(min_length=1)
+    outputs: tuple[Modality, ...]
+    readings: tuple[Reading, ...] = ()
+    legends: dict[Modality, tuple[LegendEntry, ...]] = Field(default_factory=dict)
     min_inputs: int = Field(default=1, ge=0)
     controls: tuple[Control, ...] = ()
     metrics: tuple[Metric, ...] = ()
@@ -189,6 +223,7 @@ class ModelCard(Part):
             ("inputs", self.inputs),
             ("outputs", self.outputs),
             ("controls", [control.name for control in self.controls]),
+            ("readings", [reading.name for reading in self.readings]),
             # Some file systems do not tell upper from lower case.
             ("files", [file.name.lower() for file in self.files]),
         ):
@@ -209,6 +244,28 @@ class ModelCard(Part):
                     "which is neither input nor output"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> ModelCard:
+        if self.kind == "generator":
+            if not self.outputs:
+                raise ValueError("outputs is empty, so this generator gives nothing")
+            if self.readings:
+                raise ValueError("readings are for judges; set kind to judge")
+        elif not self.readings:
+            raise ValueError("readings is empty, so this judge measures nothing")
+        for output, legend in self.legends.items():
+            if output not in self.outputs:
+                raise ValueError(f"legends explains {output}, which is not one of the outputs")
+            codes = [entry.code for entry in legend]
+            if len(set(codes)) < len(codes):
+                raise ValueError(f"legends gives a code of {output} more than one name")
+        return self
+
+    @property
+    def is_judge(self) -> bool:
+        """Whether it measures images instead of making them."""
+        return self.kind == "judge"
 
     @property
     def weights(self) -> PackageFile:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medsyn.errors import UnusableFile, UnusableModel
-from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.card import Kind, ModelCard
 from napari_medsyn.registry.packages import verify
 
 Origin = Literal["embedded", "user"]
@@ -44,6 +44,7 @@ class Entry:
         card = self.card
         return {
             "id": self.id,
+            "kind": card.kind if card else None,
             "folder": str(self.package),
             "origin": self.origin,
             "usable": self.is_usable,
@@ -52,6 +53,7 @@ class Entry:
             "name": card.name if card else None,
             "inputs": list(card.inputs) if card else [],
             "outputs": list(card.outputs) if card else [],
+            "readings": [reading.name for reading in card.readings] if card else [],
         }
 
 
@@ -103,26 +105,43 @@ class Catalogue:
                 entries.append(entry)
         return tuple(entries)
 
-    def get(self, model_id: str) -> Entry:
+    def generators(self) -> tuple[Entry, ...]:
+        """Every package that makes images, and the broken ones: nobody knows what they do."""
+        return tuple(e for e in self.entries() if e.card is None or not e.card.is_judge)
+
+    def judges(self) -> tuple[Entry, ...]:
+        """Every usable package that measures images."""
+        return tuple(e for e in self.entries() if e.card is not None and e.card.is_judge)
+
+    def get(self, model_id: str, kind: Kind | None = None) -> Entry:
         """The usable package of that id.
+
+        Parameters
+        ----------
+        model_id : of the card.
+        kind : refuse a package of the other kind; both will do if not given.
 
         Raises
         ------
-        UnusableModel : there is none, or only a broken one; says which there are.
+        UnusableModel : there is none, or only a broken one, or it is of the other kind;
+            says which there are.
         """
         entries = self.entries()
         for entry in entries:
-            if entry.id == model_id and entry.is_usable:
+            if entry.id == model_id and entry.card is not None:
+                if kind is not None and entry.card.kind != kind:
+                    raise UnusableModel(f"{model_id} is a {entry.card.kind}, not a {kind}")
                 return entry
         for entry in entries:
             if entry.id == model_id:
                 raise UnusableModel(entry.reason)
-        known = ", ".join(entry.id for entry in entries if entry.is_usable) or "none"
+        wanted = (e.id for e in entries if e.card is not None and kind in (None, e.card.kind))
+        known = ", ".join(wanted) or "none"
         raise UnusableModel(f"there is no model {model_id!r}; known models: {known}")
 
     def default(self) -> Entry:
-        """The model to begin with: the first usable one."""
-        for entry in self.entries():
+        """The model to begin with: the first usable generator."""
+        for entry in self.generators():
             if entry.is_usable:
                 return entry
         raise UnusableModel("no model is installed; add a package to " + str(user_folder()))

@@ -1,0 +1,1 @@
+"""Networks that measure a scan: never trained against, so that they can judge what is made."""
