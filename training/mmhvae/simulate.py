@@ -88,14 +88,15 @@ class Simulator:
         self,
         data: Path,
         exclude: tuple[str, ...] = ("patient07",),
-        maps: tuple[int, ...] = tuple(range(1, 21)),
+        maps: tuple[int, ...] = (),
     ) -> None:
         with np.load(data / "label_maps" / "synthseg_labels_mni1mm.npz") as z:
             table = z["code_to_freesurfer_label"]
             group_of = np.zeros(256, np.uint8)
             for number, labels in enumerate(GROUPS.values(), start=1):
                 group_of[np.flatnonzero(np.isin(table, labels))] = number
-            codes, affine = z["codes_zyx"][np.array(maps) - 1], z["affine_xyz"]
+            codes, affine = z["codes_zyx"], z["affine_xyz"]
+            codes = codes[np.array(maps) - 1] if maps else codes
             maps = [to_model_grid(group_of[c].transpose(2, 1, 0), affine) for c in codes]
         # (subjects, Z, X, Y): a slice is contiguous.
         self.groups = torch.from_numpy(np.stack([m.transpose(2, 0, 1) for m in maps]))
