@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -37,8 +37,6 @@ RECIPE: dict[str, Any] = {
         "ms-07": "test",
     },
 }
-
-Name = TypeVar("Name", bound=str)
 
 
 @cache
@@ -96,14 +94,13 @@ def make_splits(data: Path) -> dict[str, Any]:
     parts = spread(healthy, shares, np.random.default_rng([seed, 0]))
     trained = {person: healthy[person] for person, part in parts.items() if part == "train"}
     share = RECIPE["predictors"] / len(trained)
-    roles = spread(
-        trained, {"predictor": share, "": 1 - share}, np.random.default_rng([seed, 1])
-    )
+    roles = spread(trained, {"predictor": share, "": 1 - share}, np.random.default_rng([seed, 1]))
     for person, part in parts.items():
         role = {"role": "predictor"} if roles.get(person) else {}
         entries[person] = {"part": part, **role}
 
-    for number, strata in enumerate((_label_strata(data), _lesion_strata(data)), start=2):
+    others: list[Mapping[str, Sequence[int]]] = [_label_strata(data), _lesion_strata(data)]
+    for number, strata in enumerate(others, start=2):
         free = {person: stratum for person, stratum in strata.items() if person not in fixed}
         parts = spread(free, shares, np.random.default_rng([seed, number]))
         entries |= {person: {"part": part} for person, part in parts.items()}
@@ -112,8 +109,8 @@ def make_splits(data: Path) -> dict[str, Any]:
 
 
 def spread(
-    strata: Mapping[str, Sequence[Any]], shares: Mapping[Name, float], rng: np.random.Generator
-) -> dict[str, Name]:
+    strata: Mapping[str, Sequence[Any]], shares: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, str]:
     """Share people out so that each stratum, and the whole, is as near to `shares` as it can be.
 
     People are put in order of their strata and at random within them; each is then given
