@@ -128,7 +128,9 @@ class MMHVAEFamily:
         self._is_cpu = device.type == "cpu"
         net = net.eval().requires_grad_(False).to(device)
         self.net: MMHVAE = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._spread_scale = float((card.calibration or {}).get("std_scale", 1.0))
+        calibration = card.calibration or {}
+        self._spread_scale = float(calibration.get("std_scale", 1.0))
+        self._gain_spread = float(calibration.get("gain_spread", 0.0))
         self._encodings: Encodings | None = None
         self._noise = CoherentNoise(device)
 
@@ -160,6 +162,9 @@ class MMHVAEFamily:
         The spread is the posterior predictive standard deviation: by the law of total
         variance, the variance of the K samples' images plus the mean of the likelihood's
         own variance (2 b^2 for a Laplace scale b), times the card's calibrated factor.
+        The likelihood says how wrong each voxel is, not that all may be too bright together:
+        the overall gain of a scan nobody made is unknown, so its relative spread, measured
+        on validation people (`gain_spread` on the card), adds (gain_spread x mean)^2.
         At temperature 0 there is one mean path, and only the likelihood's part remains.
         """
         shape = (*conditioning.mask.shape[:2], len(region.slices))
@@ -208,7 +213,9 @@ class MMHVAEFamily:
         if log_scale is not None:
             scale = log_scale[:, 0].float().clamp(-6.0, 0.0).exp()
             variance = variance + (2 * scale**2).unflatten(0, (samples, -1)).mean(dim=0)
-        return drawn.mean(dim=0).clamp(0, BRIGHTEST), self._spread_scale * variance.sqrt()
+        mean = drawn.mean(dim=0).clamp(0, BRIGHTEST)
+        variance = self._spread_scale**2 * variance + (self._gain_spread * mean) ** 2
+        return mean, variance.sqrt()
 
     def _encoded(
         self, study: Encodings, modality: str, slices: Sequence[int], samples: int
