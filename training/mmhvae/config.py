@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-MODALITIES = ("T1", "T1c", "T2", "FLAIR")
+from training.data.grids import GRID_ORIGIN, GRID_SHAPE, MODALITIES
+from training.harness.options import Settings
 
-#: The embedded model's grid: RAS+, 1 mm, voxel (0, 0, 0) at this MNI point.
-GRID_SHAPE = (160, 192, 160)
-GRID_ORIGIN = (-80.0, -115.0, -74.0)
+__all__ = ["ARCHITECTURES", "GRID_ORIGIN", "GRID_SHAPE", "MODALITIES", "Config", "architecture"]
 
-#: The compact network: 2.9 M parameters, half resolution inside.
-ARCHITECTURE: dict[str, Any] = {
-    "layout": "compact",
-    "modalities": list(MODALITIES),
-    "widths": [24, 40, 64, 96, 96],
-    "latents": [12, 12, 16, 16, 16],
-    "patch": 2,
-    "context": 1,
-    "positions": 3,
-    "head_features": 24,
+#: The networks by name: ``compact`` for CPUs (2.9 M parameters, half resolution inside),
+#: ``full`` for GPUs (full resolution inside, one scale more).
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "compact": {
+        "layout": "compact",
+        "modalities": list(MODALITIES),
+        "widths": [24, 40, 64, 96, 96],
+        "latents": [12, 12, 16, 16, 16],
+        "patch": 2,
+        "context": 1,
+        "positions": 3,
+        "head_features": 24,
+    },
+    "full": {
+        "layout": "compact",
+        "modalities": list(MODALITIES),
+        "widths": [24, 40, 64, 96, 128, 128],
+        "latents": [8, 12, 12, 16, 16, 16],
+        "patch": 1,
+        "context": 1,
+        "positions": 3,
+        "head_features": 24,
+    },
 }
 
 
+def architecture(name: str) -> Mapping[str, Any]:
+    """The network of that name, as a card's ``architecture``.
+
+    Raises
+    ------
+    ValueError : there is none.
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"network {name!r} is not one of {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
 @dataclass(frozen=True)
-class Config:
-    """Settings of one run.
+class Config(Settings):
+    """Settings of imputation: of MMHVAE, and of the baselines it is compared with.
 
     Parameters
     ----------
-    steps : optimiser steps of this run.
-    batch : slices a step.
+    network : "compact" (CPU) or "full" (GPU); see `ARCHITECTURES`.
     real : share of steps on real scans; the rest is simulated.
-    hold_out : people never trained on, comma separated ("patient07"); all their visits.
-    learning_rate : peak of AdamW's one-cycle cosine, with 3 % warm-up.
     kl_weight : weight of the KL term per image voxel, after its ramp.
     free_bits : nats per latent element and level that the KL does not punish.
     structure_weight : weight of 1 - SSIM.
+    square_weight : weight of the squared error.
+    scale_weight : weight of the Laplace likelihood that the scale is learnt by.
     fed_weight : weight of the reconstruction of modalities that were fed.
     crop : side of the square windows that are trained on, pixels; 0 for whole slices.
     whole : share of the steps, at the end, on whole slices all the same.
     pool : simulated slices kept for several steps; 0 makes new ones for every step.
     fresh : new simulated slices a step, when there is a pool.
-    threads : CPU threads.
+    adversarial_weight : weight of the adversarial term, 0 for none; published: 0.025.
+    adversarial_from : share of the steps after which it counts; published: 0.8.
+    adversarial_rate : learning rate of the discriminators' Adam; published: 2e-4.
+    look_slices : distance of the slices that a validation scores.
     """
 
     steps: int = 1500
     batch: int = 12
-    real: float = 0.0
-    hold_out: str = ""
     learning_rate: float = 1.5e-3
-    weight_decay: float = 1e-2
-    ema: float = 0.995
+    network: str = "compact"
+    real: float = 0.0
     kl_weight: float = 1e-3
     free_bits: float = 0.01
     structure_weight: float = 0.2
@@ -63,9 +88,7 @@ class Config:
     whole: float = 0.15
     pool: int = 0
     fresh: float = 2.0
-    seed: int = 0
-    threads: int = 2
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the log and the card's provenance."""
-        return asdict(self)
+    adversarial_weight: float = 0.0
+    adversarial_from: float = 0.8
+    adversarial_rate: float = 2e-4
+    look_slices: int = 16

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsyn.registry.card import parse_card
+from training.data.sources import data_hash
 from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
-from training.mmhvae.scans import data_hash
 
 MODEL_ID = "mmhvae-brain-mr-1mm"
 OUT = Path(__file__).parents[2] / "resources" / "models" / MODEL_ID

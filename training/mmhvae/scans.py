@@ -1,20 +1,16 @@
-"""The real multi-modal scans on the model's grid, by person, as slices to train on."""
+"""Slices of the real multi-modal scans to train on, deformed and varied at random."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-import nibabel as nib
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.data.multimodal import Visit
 from training.mmhvae.config import GRID_SHAPE, MODALITIES
-from training.mmhvae.simulate import random_warp, smooth_noise, to_model_grid, uniform
+from training.mmhvae.simulate import random_warp, smooth_noise, uniform
 
 #: Slices with fewer brain voxels than this teach little.
 SMALLEST = 600
@@ -23,103 +19,11 @@ T1, T1C = MODALITIES.index("T1"), MODALITIES.index("T1c")
 PRETENDED = 0.6
 
 
-@dataclass(frozen=True, eq=False)
-class Visit:
-    """One person's scans at one time on the model grid.
-
-    Parameters
-    ----------
-    person : who; a person is on one side of a split only.
-    images : (4, Z, X, Y) float16 in normalised intensity; zeros where missing.
-    present : (4,) bool, which of `MODALITIES` there are.
-    mask : (Z, X, Y) bool, brain.
-    """
-
-    person: str
-    name: str
-    images: Tensor
-    present: Tensor
-    mask: Tensor
-
-
-def normalise(volume: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """0 background, 1 the 99.5th percentile of the brain; clipped at 1.5."""
-    high = float(np.percentile(volume[mask], 99.5))
-    return np.clip(volume / high, 0, 1.5) * mask  # type: ignore[no-any-return]
-
-
-def data_hash(data: Path) -> str:
-    """SHA-256 over names and content of the files that the recipe can read below `data`."""
-    patterns = ("ms/*/*.nii.gz", "ms_visits/*/*.nii.gz", "glioma/case00001/*.nii.gz",
-                "label_maps/*.npz", "lesions/*.npz")  # fmt: skip
-    digest = hashlib.sha256()
-    for file in sorted(file for pattern in patterns for file in data.glob(pattern)):
-        digest.update(file.relative_to(data).as_posix().encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def load_visits(data: Path, cache: Path | None = None) -> list[Visit]:
-    """All multi-modal visits of the shared data, the glioma registered to MNI.
-
-    Parameters
-    ----------
-    data : the shared data folder.
-    cache : folder for the registered glioma, which takes a while to make.
-    """
-    visits = []
-    for folder in sorted([*data.glob("ms/*/"), *data.glob("ms_visits/*/")]):
-        images = np.zeros((len(MODALITIES), *GRID_SHAPE), np.float32)
-        mask = _read(folder / "brain.nii.gz") > 0
-        for m, modality in enumerate(MODALITIES):
-            path = folder / f"{modality}.nii.gz"
-            if path.exists():
-                images[m] = normalise(_read(path), mask)
-        visits.append(_visit(folder.name.split("_")[0], folder.name, images, mask))
-    glioma = _glioma(data / "glioma" / "case00001", cache)
-    return [*visits, glioma] if glioma else visits
-
-
-def _read(path: Path) -> NDArray[np.float32]:
-    image = nib.load(path)  # type: ignore[attr-defined]
-    voxels = np.asarray(image.dataobj, dtype=np.float32)
-    return to_model_grid(voxels, image.affine)  # type: ignore[return-value]
-
-
-def _visit(person: str, name: str, images: NDArray[np.float32], mask: NDArray[np.bool_]) -> Visit:
-    present = torch.tensor([bool(image.any()) for image in images])
-    stacked = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float16))
-    return Visit(person, name, stacked, present, torch.from_numpy(mask.transpose(2, 0, 1).copy()))
-
-
-def _glioma(folder: Path, cache: Path | None) -> Visit | None:
-    """The glioma case by way of the product's own preparation (affine to MNI)."""
-    stored = cache / "glioma.npz" if cache else None
-    if stored is None or not stored.exists():
-        from napari_medsyn.scans.geometry import Grid
-        from napari_medsyn.scans.preparation import PreparationOptions, prepare
-        from napari_medsyn.scans.reading import read_scan
-        from napari_medsyn.scans.study import Study
-        from training.mmhvae.config import GRID_ORIGIN
-
-        if stored is None:
-            return None
-        affine = np.eye(4)
-        affine[:3, 3] = GRID_ORIGIN
-        study = Study(tuple(read_scan(folder / f"{m}.nii.gz").with_modality(m) for m in MODALITIES))
-        prepared = prepare(study, Grid(GRID_SHAPE, affine), PreparationOptions())
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        images = np.stack([prepared.volumes[m] for m in MODALITIES])
-        np.savez_compressed(stored, images=images.astype(np.float16), mask=prepared.mask)
-    with np.load(stored) as z:
-        return _visit("glioma", "glioma", z["images"].astype(np.float32), z["mask"])
-
-
 class RealSlices:
     """Random augmented batches of slices from visits; one visit group per batch."""
 
-    def __init__(self, visits: list[Visit]) -> None:
-        self.visits = visits
+    def __init__(self, visits: Sequence[Visit]) -> None:
+        self.visits = list(visits)
         self.usable = [
             torch.nonzero(v.mask.sum(dim=(1, 2)) > SMALLEST)[:, 0].clamp(1, GRID_SHAPE[2] - 2)
             for v in visits
@@ -170,7 +74,7 @@ class RealSlices:
 
 
 def _weight(visit: Visit) -> float:
-    if visit.person == "glioma":
+    if visit.person.startswith("glioma"):
         return 0.5
     return 2.0 if visit.present.all() else 1.0
 

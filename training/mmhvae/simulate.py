@@ -8,6 +8,7 @@ Billot et al., "SynthSeg", Medical Image Analysis 2023, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
+from training.anatomy import LabelMaps
+from training.data.grids import GRID_SHAPE, MODALITIES, to_model_grid
+from training.data.label_maps import load_label_maps
+from training.data.masks import LesionMasks, load_lesion_masks
+from training.data.splits import Part
 
 # Structures with a look of their own; FreeSurfer labels (left and right).
 GROUPS: dict[str, tuple[int, ...]] = {
@@ -57,58 +62,28 @@ NAMES = tuple(GROUPS)
 GREY = ("cortex", "cerebellar cortex", "caudate", "putamen", "thalamus")
 
 
-def to_model_grid(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray[np.generic]:
-    """Flip, crop and pad a 1 mm MNI volume (X, Y, Z) to the model's grid; exact."""
-    linear = np.round(affine[:3, :3]).astype(int)
-    if np.abs(np.abs(linear) - np.eye(3)).max() > 0:
-        raise ValueError("only 1 mm volumes along the MNI axes fit without resampling")
-    out = np.zeros(GRID_SHAPE, volume.dtype)
-    source, target = [], []
-    for axis in range(3):
-        world = GRID_ORIGIN[axis] + np.arange(GRID_SHAPE[axis])
-        index = np.round((world - affine[axis, 3]) * linear[axis, axis]).astype(int)
-        inside = (index >= 0) & (index < volume.shape[axis])
-        source.append(index[inside])
-        target.append(np.flatnonzero(inside))
-    out[np.ix_(*target)] = volume[np.ix_(*source)]
-    return out
-
-
 class Simulator:
     """Label maps and lesion masks in memory; `batch` makes slices from them.
 
     Parameters
     ----------
-    data : the shared data folder.
-    exclude : patients whose lesion masks are left out, too.
-    maps : numbers (from 1) of the label maps to use, all by default.
+    maps : whole heads, 1 mm along the axes of MNI space.
+    lesions : masks of white-matter lesions, the same.
     """
 
-    def __init__(
-        self,
-        data: Path,
-        exclude: tuple[str, ...] = ("patient07",),
-        maps: tuple[int, ...] = (),
-    ) -> None:
-        with np.load(data / "label_maps" / "synthseg_labels_mni1mm.npz") as z:
-            table = z["code_to_freesurfer_label"]
-            group_of = np.zeros(256, np.uint8)
-            for number, labels in enumerate(GROUPS.values(), start=1):
-                group_of[np.flatnonzero(np.isin(table, labels))] = number
-            codes, affine = z["codes_zyx"], z["affine_xyz"]
-            codes = codes[np.array(maps) - 1] if maps else codes
-            maps = [to_model_grid(group_of[c].transpose(2, 1, 0), affine) for c in codes]
-        # (subjects, Z, X, Y): a slice is contiguous.
-        self.groups = torch.from_numpy(np.stack([m.transpose(2, 0, 1) for m in maps]))
-        with np.load(data / "lesions" / "lesions_mni1mm.npz") as z:
-            keep = [i for i, name in enumerate(z["patients"]) if name not in exclude]
-            size = int(np.prod(z["shape"][1:]))
-            bits = np.unpackbits(z["bits"][keep], axis=1)[:, :size]
-            masks = bits.reshape(-1, *z["shape"][1:])
-            masks = np.stack([to_model_grid(m, z["affine"]).transpose(2, 0, 1) for m in masks])
-        self.lesions = torch.from_numpy(masks)
+    def __init__(self, maps: LabelMaps, lesions: LesionMasks) -> None:
+        group_of = np.zeros(len(maps.labels), np.uint8)
+        for number, labels in enumerate(GROUPS.values(), start=1):
+            group_of[np.flatnonzero(np.isin(maps.labels, labels))] = number
+        self.groups = _sliced((group_of[codes] for codes in maps.codes), maps.affine)
+        self.lesions = _sliced((mask.astype(np.uint8) for mask in lesions.masks), lesions.affine)
         tissue = (self.groups > 0) & (self.groups != NAMES.index("fluid") + 1)
         self.usable = [torch.nonzero(t.sum(dim=(1, 2)) > 1500)[:, 0] for t in tissue]
+
+    @classmethod
+    def load(cls, data: Path, parts: Sequence[Part] = ("train",)) -> Simulator:
+        """With the anatomy and the lesions of some parts of the split."""
+        return cls(load_label_maps(data, parts=parts), load_lesion_masks(data, parts=parts))
 
     def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random slices with their neighbours.
@@ -250,3 +225,9 @@ def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
         x = F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, 2))
         out.append(x.view(images[:, m].shape))
     return torch.stack(out, dim=1)
+
+
+def _sliced(volumes: Iterable[NDArray[np.uint8]], affine: NDArray[np.float64]) -> Tensor:
+    """(N, Z, X, Y) on the model's grid; a slice is contiguous."""
+    moved = (to_model_grid(volume, affine).transpose(2, 0, 1) for volume in volumes)
+    return torch.from_numpy(np.stack([np.ascontiguousarray(volume) for volume in moved]))

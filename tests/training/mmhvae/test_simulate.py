@@ -1,25 +1,17 @@
 from __future__ import annotations
 
-import nibabel
 import numpy as np
 import pytest
 import torch
-from tests.training._heads import SHAPE, same, seeded, write_data
-from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
-from training.mmhvae.simulate import GROUPS, LOOK, NAMES, Simulator, random_warp, to_model_grid
-
-GRID = np.eye(4)
-GRID[:3, 3] = GRID_ORIGIN
+from tests.training.mmhvae._made import make_label_maps, make_lesions, same, seeded
+from training.mmhvae.config import GRID_SHAPE, MODALITIES
+from training.mmhvae.pool import CHUNK, Pool
+from training.mmhvae.simulate import GROUPS, LOOK, NAMES, Simulator, random_warp
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def simulator(data):
-    return Simulator(data)
+def simulator():
+    return Simulator(make_label_maps(), make_lesions())
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +64,11 @@ def test_batches_follow_from_the_generator_alone(simulator):
     assert not same(one, simulator.batch(3, seeded(6)))
 
 
-def test_people_held_out_lend_no_lesion(data):
-    assert len(Simulator(data, exclude=()).lesions) == 2
-    assert len(Simulator(data, exclude=("patient07",)).lesions) == 1
-    kept = Simulator(data, exclude=("patient07",)).lesions[0]
+def test_maps_and_lesions_lie_where_they_are_in_the_head(simulator):
+    assert len(simulator.groups) == len(simulator.lesions) == 2
+    kept = simulator.lesions[1]
     x, y = (np.flatnonzero(kept.any(dim=0).any(dim=d).numpy()) for d in (1, 0))
-    # Patient 08's box: voxels 80 to 89 and 100 to 109 of the file, in mm, on the grid.
+    # The box: voxels 80 to 89 and 100 to 109 of the file, in mm, on the grid.
     np.testing.assert_array_equal(x, np.arange(80, 90) - 60 + 80)
     np.testing.assert_array_equal(y, np.arange(100, 110) - 90 + 115)
 
@@ -89,33 +80,6 @@ def test_every_structure_has_a_look_in_every_modality():
     assert len(labels) == len(set(labels))
 
 
-@pytest.mark.parametrize("orientation", ["LAS", "RAS", "LPI"])
-def test_to_model_grid_keeps_every_voxel_s_place(orientation, rng):
-    shape = SHAPE
-    affine = np.eye(4)
-    for axis, (letter, plus) in enumerate(zip(orientation, "RAS", strict=True)):
-        affine[axis, axis] = 1 if letter == plus else -1
-        affine[axis, 3] = -50.0 if letter == plus else shape[axis] - 51.0
-    volume = rng.integers(1, 30_000, shape).astype(np.int16)
-    moved = to_model_grid(volume, affine)
-    assert moved.shape == GRID_SHAPE
-    assert moved.dtype == volume.dtype
-    index = np.stack([rng.integers(0, n, 500) for n in GRID_SHAPE], axis=1)
-    # By nibabel: grid voxel to world to voxel of the file.
-    there = nibabel.affines.apply_affine(np.linalg.inv(affine) @ GRID, index)
-    there = np.round(there).astype(int)
-    inside = ((there >= 0) & (there < shape)).all(axis=1)
-    assert 50 < inside.sum() < 500
-    expected = np.where(inside, volume[tuple(np.where(inside[:, None], there, 0).T)], 0)
-    np.testing.assert_array_equal(moved[tuple(index.T)], expected)
-
-
-@pytest.mark.parametrize("affine", [np.diag([2.0, 2, 2, 1]), np.eye(4)[[1, 0, 2, 3]]])
-def test_a_grid_that_needs_resampling_is_refused(affine):
-    with pytest.raises(ValueError, match="1 mm volumes along the MNI axes"):
-        to_model_grid(np.zeros((4, 4, 4)), affine)
-
-
 def test_warps_are_smooth_and_half_of_them_mirrored():
     where = random_warp(64, seeded())
     assert where.shape == (64, *GRID_SHAPE[:2], 2)
@@ -125,3 +89,30 @@ def test_warps_are_smooth_and_half_of_them_mirrored():
     assert 16 < int((rise < 0).sum()) < 48
     step = (where[:, 1:, :, 1] - where[:, :-1, :, 1]) * rise.sign()[:, None, None]
     assert (step > 0).float().mean() > 0.999  # hardly a fold
+
+
+# ---- the pool --------------------------------------------------------------------------
+
+
+class Counting:
+    """A simulator whose slices say which generator made them."""
+
+    def batch(self, n, generator):
+        number = torch.rand((), generator=generator)
+        return torch.full((n, 4, 3, 2, 2), float(number)), torch.arange(n)
+
+
+def test_a_pool_is_what_it_is_however_it_was_reached():
+    slowly, at_once = (Pool(Counting(), 3 * CHUNK, seed=1) for _ in range(2))
+    for made in range(9):
+        slowly.advance(made)
+    at_once.advance(8)
+    assert len(slowly.images) == 3
+    assert same(slowly.images, at_once.images)
+    assert same(slowly.draw(20, seeded()), at_once.draw(20, seeded()))
+    assert len(set(slowly.draw(40, seeded())[0][:, 0, 0, 0, 0].tolist())) == 3
+
+
+def test_a_pool_is_made_of_whole_chunks():
+    with pytest.raises(ValueError, match="must be a multiple of"):
+        Pool(Counting(), CHUNK + 1, seed=0)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from tests.training._heads import make_visit, same, seeded
+from tests.training.mmhvae._made import make_visit, same, seeded
 from training.mmhvae.config import GRID_SHAPE, MODALITIES
-from training.mmhvae.scans import RealSlices, load_visits, normalise, vary
+from training.mmhvae.scans import RealSlices, pretended_contrast, vary
 
 ALL, NO_T1C, NO_T1 = (True,) * 4, (True, False, True, True), (False, False, True, True)
 
@@ -56,21 +55,16 @@ def test_a_person_counts_once_however_many_visits():
     assert float(weights[0] + weights[1]) == pytest.approx(float(weights[2]))
 
 
-def test_normalise_by_hand():
-    volume = np.full((20, 20, 20), 1e6, np.float32)  # outside the brain: no say in the scale
-    mask = np.zeros(volume.shape, bool)
-    mask[5:15, 5:15, 5:15] = True
-    volume[mask] = np.arange(1, 1001)
-    out = normalise(volume, mask)
-    # Linear interpolation between the order statistics: 1 + 0.995 * 999.
-    np.testing.assert_allclose(out[mask], np.arange(1, 1001) / 995.005, rtol=1e-5)
-    assert not out[~mask].any()
+def test_a_glioma_counts_half_and_all_modalities_count_twice():
+    visits = [make_visit("glioma-00001", ALL), make_visit("msv-01", NO_T1C), make_visit("a", ALL)]
+    assert RealSlices(visits).weights.tolist() == [0.5, 1.0, 2.0]
 
 
-def test_normalise_clips_vessels():
-    volume = np.ones((20, 20, 20), np.float32)
-    volume[0, 0, :5] = 30
-    assert normalise(volume, np.ones(volume.shape, bool)).max() == 1.5
+def test_a_pretended_contrast_is_a_darker_t1_with_bright_vessels():
+    t1 = make_visit("a", NO_T1C).images[0, None, 69:72].float()
+    out = pretended_contrast(t1, seeded(2))
+    assert torch.equal(out > 0, t1 > 0)
+    assert 0.3 < float(out[t1 > 0].mean() / t1[t1 > 0].mean()) < 1.05
 
 
 def test_vary_changes_brightness_but_not_the_background():
@@ -82,14 +76,3 @@ def test_vary_changes_brightness_but_not_the_background():
     means = out[:, :, 1, 40:120, 50:150].mean(dim=(2, 3))
     assert means.std() > 0.02
     assert abs(float(means.mean()) - 0.6) < 0.15
-
-
-@pytest.mark.real
-def test_real_visits_are_on_the_model_s_grid(shared):
-    visits = {v.name: v for v in load_visits(shared / "data")}
-    assert visits["patient07"].present.tolist() == [True] * 4
-    assert visits["patient03_visit1"].present.tolist() == [False, False, True, True]
-    one = visits["patient01_visit1"]
-    assert one.person == "patient01"
-    assert 1.5e6 < int(one.mask.sum()) < 2.1e6  # mm³: hardly any brain lies off the grid
-    assert not one.images[:, ~one.mask].any()

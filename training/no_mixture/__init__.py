@@ -1,0 +1,1 @@
+"""The baseline without the mixture over subsets: ``python -m training.no_mixture --help``."""

@@ -1,0 +1,1 @@
+"""The baseline with modality dropout: ``python -m training.unet --help``."""

@@ -1,0 +1,1 @@
+"""The voxel-wise baseline: ``python -m training.voxelwise --help``."""
