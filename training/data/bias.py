@@ -4,8 +4,8 @@ Intensities of a head are a few tissues' values times a smooth field.  The logar
 modelled as a mixture of normal distributions plus a field of few cosines; both are found
 by expectation-maximisation (Van Leemput, Maes, Vandermeulen & Suetens 1999, "Automated
 model-based bias field correction of MR images of the brain", IEEE Trans. Med. Imaging
-18(10), 885-896).  The cosines in place of their polynomials, and the penalty that keeps
-the field from explaining anatomy, are those of Ashburner & Friston 2005 ("Unified
+18(10), 885-896).  Cosines take the place of their polynomials, and a penalty on the
+field's bending keeps it from explaining anatomy, as in Ashburner & Friston 2005 ("Unified
 segmentation", NeuroImage 26, 839-851).
 """
 
@@ -24,10 +24,10 @@ from napari_medsyn.scans.atomic import whole_file
 
 Floats = NDArray[np.float64]
 
-#: Cosines along X, Y and Z; on a head of 140 × 170 × 140 mm waves of 90 mm and longer.
+#: Cosines along X, Y and Z; on a brain of 140 × 175 × 140 mm waves of 70 to 90 mm and longer.
 ORDER = (4, 5, 4)
-#: Weight of the squared coefficients for each voxel used.
-PENALTY = 1.0
+#: Weight of the field's bending energy (half waves over the brain, to the fourth power).
+PENALTY = 0.1
 #: Every how manyth voxel along an axis is looked at.
 STEP = 3
 ITERATIONS = 10
@@ -42,21 +42,25 @@ class BiasFields:
 
     Parameters
     ----------
-    coefficients : (N, 4, 5, 4) float32 of the cosines, in log intensity.
-    shape : (X, Y, Z) voxels of the grid that the cosines span.
+    coefficients : (N, *ORDER) float32 of the cosines, in log intensity.
+    brains : (N, X, Y, Z) bool; the cosines span the box around each.
     """
 
     coefficients: NDArray[np.float32]
-    shape: tuple[int, int, int]
+    brains: NDArray[np.bool_]
 
     def field(self, index: int) -> NDArray[np.float32]:
-        """(X, Y, Z) factor that the volume was multiplied by; mean of its logarithm 0."""
-        bases = [_cosines(n, k) for n, k in zip(self.shape, ORDER, strict=True)]
+        """(X, Y, Z) factor that the volume was multiplied by; 1 outside the brain's box."""
+        brain = self.brains[index]
+        box = _box(brain)
+        bases = [_cosines(b.stop - b.start, k) for b, k in zip(box, ORDER, strict=True)]
         log_field = self.coefficients[index].astype(np.float64)
         for basis in bases:
             # Contracts the first axis and appends its voxels as the last: X, Y, Z in turn.
             log_field = np.tensordot(log_field, basis, axes=(0, 1))
-        return np.asarray(np.exp(log_field), np.float32)
+        field = np.ones(brain.shape, np.float32)
+        field[box] = np.exp(log_field)
+        return field
 
 
 def estimate(volume: NDArray[np.generic], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -82,12 +86,23 @@ def estimate(volume: NDArray[np.generic], brain: NDArray[np.bool_]) -> NDArray[n
     where = np.nonzero(looked_at)
     if len(where[0]) < 10 * np.prod(ORDER):
         raise ValueError(f"{len(where[0])} voxels of brain are too few for a bias field")
-    bases = [_cosines(n, k)[i] for n, k, i in zip(volume.shape, ORDER, where, strict=True)]
+    bases = [
+        _cosines(b.stop - b.start, k)[i - b.start]
+        for b, k, i in zip(_box(brain), ORDER, where, strict=True)
+    ]
     # The constant is left to the tissues' means.
     design = np.einsum("ni,nj,nk->nijk", *bases).reshape(len(where[0]), -1)[:, 1:]
     values = np.log(np.asarray(volume[looked_at], np.float64))
-    found = _fit(values, design)
+    half_waves = np.indices(ORDER).reshape(3, -1)[:, 1:]
+    bending = (half_waves**2).sum(axis=0) ** 2
+    found = _fit(values, design, PENALTY * len(values) * np.diag(bending))
     return np.concatenate([[0.0], found]).reshape(ORDER).astype(np.float32)
+
+
+def _box(brain: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The smallest box that holds the brain."""
+    ends = (np.flatnonzero(brain.any(axis=axes))[[0, -1]] for axes in ((1, 2), (0, 2), (0, 1)))
+    return tuple(slice(int(first), int(last) + 1) for first, last in ends)
 
 
 def _cosines(size: int, count: int) -> Floats:
@@ -95,12 +110,11 @@ def _cosines(size: int, count: int) -> Floats:
     return np.cos(np.pi * np.outer((np.arange(size) + 0.5) / size, np.arange(count)))
 
 
-def _fit(values: Floats, design: Floats) -> Floats:
-    """Coefficients by expectation-maximisation; Van Leemput et al. 1999, equations 5 to 7."""
+def _fit(values: Floats, design: Floats, penalty: Floats) -> Floats:
+    """Coefficients and tissues in turn (expectation-maximisation of Van Leemput et al. 1999)."""
     means = np.percentile(values, np.linspace(10, 85, CLASSES))
     variances = np.full(CLASSES, 0.02)
     shares = np.full(CLASSES, 1 / CLASSES)
-    penalty = PENALTY * len(values) * np.eye(design.shape[1])
     found = np.zeros(design.shape[1])
     for _ in range(ITERATIONS):
         rest = (values - design @ found)[:, None]

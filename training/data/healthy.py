@@ -96,13 +96,14 @@ def load_healthy(
     KeyError
         Somebody in `people` is not in the data, or not in `parts`.
     """
-    arrays = open_source(data, cache).record("healthy")
-    names = arrays["people"].tolist()
     allowed = set(people_of("ixi", *(parts or ())))
-    wanted = list(people) if people is not None else [n for n in names if n in allowed]
-    if strangers := [name for name in wanted if name not in names or name not in allowed]:
+    keep = allowed if people is None else allowed & set(people)
+    arrays = open_source(data, cache).record("healthy", keep)
+    names = arrays["people"].tolist()
+    wanted = names if people is None else list(people)
+    if strangers := [name for name in wanted if name not in names]:
         raise KeyError(f"{strangers[0]} is not among the healthy people of {parts or 'the data'}")
-    rows = np.array([names.index(name) for name in wanted], dtype=int)
+    rows = np.array([names.index(name) for name in wanted], np.intp)
     t1, brain = arrays["t1"][rows], arrays["brain"][rows]
     if "bias" in arrays:
         coefficients = arrays["bias"][rows]
@@ -116,5 +117,5 @@ def load_healthy(
         arrays["labels"][rows],
         brain,
         arrays["affine"],
-        BiasFields(coefficients, t1.shape[1:]),
+        BiasFields(coefficients, brain),
     )

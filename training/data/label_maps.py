@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from training.anatomy import LabelMaps
 from training.data.sources import open_source
-from training.data.splits import PARTS, Part, part_of
+from training.data.splits import PARTS, Part, people
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +36,7 @@ def load_label_maps(data: Path, *, parts: Sequence[Part] = PARTS) -> NamedLabelM
     UnusableFile
         The file is missing or damaged.
     """
-    arrays = open_source(data).record("label_maps")
-    names = arrays["people"].tolist()
-    rows = np.array([n for n, name in enumerate(names) if part_of(name) in parts], dtype=int)
-    ids = tuple(names[row] for row in rows)
-    return NamedLabelMaps(arrays["codes"][rows], arrays["labels"], arrays["affine"], ids)
+    arrays = open_source(data).record("label_maps", people("synthseg", *parts))
+    return NamedLabelMaps(
+        arrays["codes"], arrays["labels"], arrays["affine"], tuple(arrays["people"].tolist())
+    )

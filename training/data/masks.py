@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.sources import open_source
-from training.data.splits import PARTS, Part, part_of
+from training.data.splits import PARTS, Part, people
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +51,12 @@ def load_lesion_masks(data: Path, *, parts: Sequence[Part] = PARTS) -> LesionMas
     UnusableFile
         A file is missing or damaged.
     """
-    arrays = open_source(data).record("lesions")
-    names = arrays["people"].tolist()
-    rows = np.array([n for n, name in enumerate(names) if part_of(name) in parts], dtype=int)
+    arrays = open_source(data).record("lesions", people("ms", *parts))
     return LesionMasks(
-        tuple(names[row] for row in rows),
-        arrays["age"][rows],
-        arrays["sex"][rows],
-        arrays["volume_ml"][rows],
-        arrays["masks"][rows],
+        tuple(arrays["people"].tolist()),
+        arrays["age"],
+        arrays["sex"],
+        arrays["volume_ml"],
+        arrays["masks"],
         arrays["affine"],
     )

@@ -18,8 +18,8 @@ The records and their arrays; all axes are (X, Y, Z) and point to R, A and S:
 from __future__ import annotations
 
 import csv
-import re
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,15 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableFile
-from training.data.grids import GRID_SHAPE, MODALITIES, model_affine, to_model_grid, to_ras
-from training.data.sources import Arrays, hash_of_files
+from training.data.grids import GRID_SHAPE, MODALITIES, Voxel, model_affine, to_model_grid, to_ras
+from training.data.sources import Arrays, hash_of_files, rows_kept
 
 #: Prefix of a person's name to (folder, how the number is written in it).
 FOLDERS = {"ms": "ms/patient", "msv": "ms_visits/patient", "glioma": "glioma/case"}
+#: Intensities are rounded to these steps, here and so in the packed file, which would else
+#: miss its 50 MB: of about 1000 in the visits (released in steps of 4), of 240 in the healthy
+#: people (released in steps of 2).  That is a third of the scans' own noise or less.
+VISIT_STEP, HEALTHY_STEP = 8, 4
 #: Integers by which 1.0 of a prepared scan is stored.
 PREPARED_STEPS = 1000
 
@@ -61,11 +65,11 @@ class SharedFolder:
         suffixes = (folder.name.partition("_")[2] for folder in found)
         return tuple(f"visits/{person}" + (f"_{s}" if s else "") for s in suffixes)
 
-    def record(self, name: str) -> Arrays:
-        """The arrays of one record."""
+    def record(self, name: str, keep: Collection[str] | None = None) -> Arrays:
+        """The arrays of one record, of the people in `keep` only."""
         readers = {"healthy": _healthy, "label_maps": _label_maps, "lesions": _lesions}
         if name in readers:
-            return readers[name](self.path)
+            return readers[name](self.path, keep)
         person, _, visit = name.removeprefix("visits/").partition("_")
         prefix, number = person.split("-")
         folder = self.path / f"{FOLDERS[prefix]}{number}{'_' if visit else ''}{visit}"
@@ -88,6 +92,7 @@ def _visit(folder: Path) -> Arrays:
     if not arrays:
         raise UnusableFile(folder, f"none of {', '.join(MODALITIES)} is here; is --data complete?")
     arrays["brain"] = _nifti(folder / "brain.nii.gz") > 0
+    arrays |= {m: _settled(arrays[m], arrays["brain"]) for m in MODALITIES if m in arrays}
     for kind in ("lesion", "lesion_change"):
         path = folder / f"{kind}.nii.gz"
         if path.exists():
@@ -111,7 +116,18 @@ def _prepared(folder: Path, cache: Path) -> Arrays:
     stored = cache / f"{folder.parent.name}-{folder.name}.npz"
     if not stored.exists():
         _write_prepared(folder, stored)
-    return dict(_npz(stored, (*MODALITIES, "brain")))
+    arrays = dict(_npz(stored, (*MODALITIES, "brain")))
+    return arrays | {m: _settled(arrays[m], arrays["brain"]) for m in MODALITIES}
+
+
+def _settled(volume: NDArray[np.int16], brain: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Rounded, not negative, and 0 outside the brain."""
+    return np.where(brain, rounded(np.maximum(volume, 0), VISIT_STEP), 0).astype(np.int16)
+
+
+def rounded(volume: NDArray[np.integer], step: int) -> NDArray[np.int64]:
+    """The nearest multiples of `step`; halves go to the even one, so the mean stays."""
+    return np.asarray(np.round(volume / step) * step, np.int64)
 
 
 def _write_prepared(folder: Path, stored: Path) -> None:
@@ -132,7 +148,7 @@ def _write_prepared(folder: Path, stored: Path) -> None:
         np.savez_compressed(file, allow_pickle=False, brain=prepared.mask, **volumes)
 
 
-def _healthy(data: Path) -> Arrays:
+def _healthy(data: Path, keep: Collection[str] | None) -> Arrays:
     folder = data / "healthy_t1"
     scans = folder / "ixi_t1_mni2mm.npz"
     z = _npz(scans, ("t1_zyx", "ids", "age", "sex", "affine_xyz"))
@@ -143,16 +159,19 @@ def _healthy(data: Path) -> Arrays:
         raise UnusableFile(scans, "people or shapes differ from ixi_labels_mni2mm.npz; copy both")
     if missing := sorted(set(ids) - set(rows)):
         raise UnusableFile(folder / "ixi_qc.csv", f"no row of {missing[0]}; copy it anew")
-    bits = np.unpackbits(drawn["mask_bits"], axis=1)[:, : int(np.prod(drawn["shape_zyx"]))]
-    t1, affine = _turned(z["t1_zyx"], z["affine_xyz"])
+    people = np.array([f"ixi-{name[3:6]}" for name in ids])
+    kept = rows_kept(people, keep)
+    bits = np.unpackbits(drawn["mask_bits"][kept], axis=1, count=int(np.prod(drawn["shape_zyx"])))
+    brains, affine = _turned(bits.reshape(-1, *drawn["shape_zyx"]).view(bool), z["affine_xyz"])
+    t1, _ = _turned(z["t1_zyx"][kept], z["affine_xyz"])
     return {
-        "t1": t1,
-        "labels": _turned(drawn["dlmuse_zyx"], z["affine_xyz"])[0],
-        "brain": _turned(bits.reshape(z["t1_zyx"].shape), z["affine_xyz"])[0].astype(bool),
-        "people": np.array([f"ixi-{name[3:6]}" for name in ids]),
-        "age": z["age"],
-        "sex": z["sex"],
-        "ventricle_ml": np.array([_ventricles(rows[name]) for name in ids], np.float32),
+        "t1": np.where(brains, np.minimum(rounded(t1, HEALTHY_STEP), 252), 0).astype(np.uint8),
+        "labels": _turned(drawn["dlmuse_zyx"][kept], z["affine_xyz"])[0],
+        "brain": brains,
+        "people": people[kept],
+        "age": z["age"][kept],
+        "sex": z["sex"][kept],
+        "ventricle_ml": np.array([_ventricles(rows[ids[k]]) for k in kept], np.float32),
         "affine": affine,
     }
 
@@ -162,25 +181,28 @@ def _ventricles(row: dict[str, str]) -> float:
 
 
 def _turned(
-    zyx: NDArray[np.uint8], affine: NDArray[np.float64]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    zyx: NDArray[Voxel], affine: NDArray[np.float64]
+) -> tuple[NDArray[Voxel], NDArray[np.float64]]:
     """(N, X, Y, Z) RAS+ of (N, Z, Y, X); volume by volume, which the cache likes better."""
-    turned = [to_ras(volume.transpose(2, 1, 0), affine) for volume in zyx]
-    return np.stack([volume for volume, _ in turned]), turned[0][1]
+    out = np.empty((len(zyx), *zyx.shape[:0:-1]), zyx.dtype)
+    for n, volume in enumerate(zyx):
+        out[n] = to_ras(volume.transpose(2, 1, 0), affine)[0]
+    return out, to_ras(out[:0], affine)[1]
 
 
-def _label_maps(data: Path) -> Arrays:
+def _label_maps(data: Path, keep: Collection[str] | None) -> Arrays:
     from training.anatomy import load_label_maps
 
     path = data / "label_maps" / "synthseg_labels_mni1mm.npz"
     names = _npz(path, ("names", "codes_zyx", "code_to_freesurfer_label", "affine_xyz"))["names"]
     maps = load_label_maps(data)
-    codes, affine = to_ras(maps.codes, maps.affine)
     people = np.array([f"synthseg-{name[-2:]}" for name in names.tolist()])
-    return {"codes": codes, "labels": maps.labels, "people": people, "affine": affine}
+    kept = rows_kept(people, keep)
+    codes, affine = to_ras(maps.codes[kept], maps.affine)
+    return {"codes": codes, "labels": maps.labels, "people": people[kept], "affine": affine}
 
 
-def _lesions(data: Path) -> Arrays:
+def _lesions(data: Path, keep: Collection[str] | None) -> Arrays:
     folder = data / "lesions"
     z = _npz(folder / "lesions_mni1mm.npz", ("bits", "shape", "patients", "affine"))
     rows = {row["patient"]: row for row in _table(folder / "lesions.csv", "patient")}
@@ -188,13 +210,16 @@ def _lesions(data: Path) -> Arrays:
     if missing := sorted(set(patients) - set(rows)):
         raise UnusableFile(folder / "lesions.csv", f"no row of {missing[0]}; copy it anew")
     shape = tuple(int(n) for n in z["shape"])
-    bits = np.unpackbits(z["bits"], axis=1)[:, : int(np.prod(shape[1:]))].reshape(shape)
-    masks, affine = to_ras(bits.view(bool), z["affine"])
+    people = np.array([f"ms-{name[-2:]}" for name in patients])
+    kept = rows_kept(people, keep)
+    bits = np.unpackbits(z["bits"][kept], axis=1, count=int(np.prod(shape[1:])))
+    masks, affine = to_ras(bits.reshape(-1, *shape[1:]).view(bool), z["affine"])
+    of_kept = [rows[patients[k]] for k in kept]
     return {
         "masks": masks,
-        "people": np.array([f"ms-{re.sub('[^0-9]', '', name)}" for name in patients]),
-        "age": np.array([float(rows[name]["age"]) for name in patients], np.float32),
-        "sex": np.array([rows[name]["sex"] for name in patients]),
+        "people": people[kept],
+        "age": np.array([float(row["age"]) for row in of_kept], np.float32),
+        "sex": np.array([row["sex"] for row in of_kept], "<U1"),
         "volume_ml": masks.sum(axis=(1, 2, 3)).astype(np.float32) / 1000,
         "affine": affine,
     }

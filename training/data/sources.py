@@ -8,9 +8,11 @@ in each and reads it from the folder; `training.data.packing` puts the same into
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableFile
@@ -42,8 +44,13 @@ class Source(Protocol):
         """Names of the records of a person's visits ("visits/msv-01_visit1"), in order."""
         ...
 
-    def record(self, name: str) -> Arrays:
+    def record(self, name: str, keep: Collection[str] | None = None) -> Arrays:
         """The arrays of one record.
+
+        Parameters
+        ----------
+        name : a visit's, "healthy", "label_maps" or "lesions".
+        keep : of a record of many people these only, in the record's order; None for all.
 
         Raises
         ------
@@ -89,6 +96,11 @@ def data_hash(data: Path) -> str:
     data : the shared data folder, or a packed file.
     """
     return open_source(data).data_hash()
+
+
+def rows_kept(names: NDArray[np.str_], keep: Collection[str] | None) -> NDArray[np.intp]:
+    """Rows of a record of many people that `Source.record` gives."""
+    return np.array([n for n, name in enumerate(names) if keep is None or name in keep], np.intp)
 
 
 def hash_of_files(folder: Path) -> str:
