@@ -1,0 +1,1 @@
+"""The recipe of the covariate judge: linear maps of morphometry to age and sex."""
