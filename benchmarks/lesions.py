@@ -99,7 +99,7 @@ def real_subjects(data: Path) -> Iterable[Subject]:
                                                    strict=True) if p]  # fmt: skip
         volumes = {m: _volume(image).astype(np.float32) for m, image in there}
         brain, lesions = _volume(visit.mask), _volume(visit.lesions)
-        yield Subject(visit.person, "real", volumes, brain, lesions, brain.any(axis=(0, 1)))
+        yield Subject(visit.person, "real", volumes, brain, lesions, _planes(brain))
 
 
 def simulated_subjects(data: Path, n: int, seed: int) -> Iterable[Subject]:
@@ -113,7 +113,7 @@ def simulated_subjects(data: Path, n: int, seed: int) -> Iterable[Subject]:
         brain = made.brain[0].numpy().astype(bool)
         volumes = {m: made.images[0, k].float().numpy() * brain for k, m in enumerate(MODALITIES)}
         lesions = made.lesions[0].numpy().astype(bool) & brain
-        scored = brain.any(axis=(0, 1))
+        scored = _planes(brain)
         yield Subject(f"simulated-{i + 1:02d}", "simulated", volumes, brain, lesions, scored)
 
 
@@ -263,6 +263,11 @@ def recovered(whole: float | None, missing: float | None, imputed: float | None)
 def _volume(planes: torch.Tensor) -> NDArray[Any]:
     """(X, Y, Z) of (Z, X, Y)."""
     return np.ascontiguousarray(planes.numpy().transpose(1, 2, 0))
+
+
+def _planes(brain: Mask) -> Mask:
+    """(Z,) bool: axial planes with brain."""
+    return np.asarray(brain.any(axis=(0, 1)), bool)
 
 
 def _judge(package: Path) -> Judge:
