@@ -28,6 +28,10 @@ REACH, FARTHEST = 2, 4
 ONE = 1 << 12
 #: So that `foretold` stays exact: |value| × Σ|weight| must be far below 2**53.
 LARGEST_VALUE = 1 << 15
+#: Voxels for each weight from which on weights are fitted; else all neighbours count the same.
+LEAST_VOXELS = 10
+#: LZMA for bytes that are values of their own, in no groups of four.
+FILTER = {"id": lzma.FILTER_LZMA2, "preset": 6, "pb": 0}
 PADDING = STEPS[0] * (REACH + 1)
 HEADER = struct.Struct("<II")
 
@@ -154,6 +158,8 @@ def _known(
 
 def _fit(known: Floats, wanted: Floats) -> Floats:
     """Integer weights by least squares; a small ridge settles neighbours that are equal."""
+    if len(wanted) < LEAST_VOXELS * known.shape[1]:
+        return np.full(known.shape[1], ONE // known.shape[1], np.float64)
     normal = known.T @ known
     ridge = 1e-6 * np.trace(normal) / len(normal) + 1e-9
     fitted = np.linalg.solve(normal + ridge * np.eye(len(normal)), known.T @ wanted)
@@ -167,7 +173,7 @@ def _foretold(known: Floats, weights: Floats) -> Floats:
 
 def shrink(data: bytes) -> bytes:
     """LZMA, to be read by `expand`."""
-    return lzma.compress(data, format=lzma.FORMAT_XZ, preset=6)
+    return lzma.compress(data, format=lzma.FORMAT_XZ, filters=[FILTER])
 
 
 def expand(data: bytes, size: int) -> bytes:

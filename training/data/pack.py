@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     start = time.monotonic()
     try:
-        pack(options.data, options.out, options.cache)
+        pack(options.data, options.out, options.cache, _tell)
         quoted = data_hash(options.out)
     except UnusableFile as error:
         print(error, file=sys.stderr)
@@ -29,6 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     size = options.out.stat().st_size / 1e6
     print(f"{options.out}: {size:.2f} MB in {time.monotonic() - start:.0f} s, data {quoted}")
     return 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

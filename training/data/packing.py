@@ -38,7 +38,7 @@ LARGEST_BYTES = 1 << 28
 LARGEST_MANIFEST = 1 << 22
 
 
-def pack(data: Path, out: Path, cache: Path, tell: Callable[[str], None] = print) -> None:
+def pack(data: Path, out: Path, cache: Path, tell: Callable[[str], None]) -> None:
     """Write everybody's records from the shared data folder to the file `out`.
 
     Parameters

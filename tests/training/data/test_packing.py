@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from tests.training.data._made import VISITS
+from training.data.healthy import load_healthy
+from training.data.label_maps import load_label_maps
+from training.data.masks import load_lesion_masks
+from training.data.multimodal import load_visits
+from training.data.pack import main
+from training.data.packing import pack
+from training.data.sources import data_hash, open_source
+
+from napari_medsyn.errors import UnusableFile
+
+PARTS = ("validation", "test")
+
+
+@pytest.fixture(scope="module")
+def packed(made, cache, tmp_path_factory):
+    """The made-up folder as a file; nobody is scanned but those whom it has."""
+    out = tmp_path_factory.mktemp("packed") / "pack.zip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.data.packing.people", lambda p: ("msv-12",) if p == "msv" else ())
+        pack(made, out, cache, tell=lambda _: None)
+    return out
+
+
+def altered(packed, path, change):
+    """A copy of the packed file with its members changed."""
+    with zipfile.ZipFile(packed) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return path
+
+
+def test_folder_and_file_give_equal_visits(made, cache, packed):
+    ours = load_visits(made, parts=PARTS, cache=cache)
+    theirs = load_visits(packed, parts=PARTS)
+    assert len(ours) == len(VISITS)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.person, one.name) == (other.person, other.name)
+        for name in ("images", "present", "mask", "lesions", "lesion_change"):
+            a, b = getattr(one, name), getattr(other, name)
+            assert (a is None and b is None) or torch.equal(a, b)
+            assert a is None or a.dtype == b.dtype
+
+
+def test_folder_and_file_give_equal_healthy_people(made, cache, packed):
+    for people in (None, ("ixi-034", "ixi-012")):
+        one = load_healthy(made, people=people, cache=cache)
+        other = load_healthy(packed, people=people)
+        assert one.ids == other.ids
+        for name in ("age", "sex", "t1", "labels", "brain", "affine", "ventricle_ml"):
+            a, b = getattr(one, name), getattr(other, name)
+            assert np.array_equal(a, b)
+            assert a.dtype == b.dtype
+        assert np.array_equal(one.volume(1), other.volume(1))
+
+
+def test_folder_and_file_give_equal_label_maps_and_masks(made, packed):
+    one, other = load_label_maps(made), load_label_maps(packed)
+    assert one.ids == other.ids
+    assert all(np.array_equal(one.head(i), other.head(i)) for i in range(len(one)))
+    assert np.array_equal(one.affine, other.affine)
+    mine, yours = (load_lesion_masks(source, parts=("train",)) for source in (made, packed))
+    assert mine.person == yours.person
+    for name in ("age", "sex", "volume_ml", "masks", "affine"):
+        assert np.array_equal(getattr(mine, name), getattr(yours, name))
+
+
+def test_the_file_quotes_the_folder_s_hash(made, packed, tmp_path):
+    assert data_hash(packed) == data_hash(made)
+    assert len(data_hash(made)) == 64
+    other = tmp_path / "data"
+    shutil.copytree(made, other)
+    (other / "lesions" / "lesions.csv").write_text("patient\n")
+    assert data_hash(other) != data_hash(made)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(UnusableFile, match="there is nothing here; name the shared data folder"):
+        open_source(tmp_path / "none.zip")
+
+
+def test_other_files_are_refused(tmp_path, packed):
+    other = tmp_path / "other.zip"
+    other.write_bytes(b"no zip at all")
+    with pytest.raises(UnusableFile, match=r"not a whole zip file.*make it anew with python -m"):
+        open_source(other)
+    with zipfile.ZipFile(other, "w") as file:
+        file.writestr("../../evil", b"")
+    with pytest.raises(UnusableFile, match=r"manifest\.json is missing"):
+        open_source(other)
+    altered(packed, other, lambda m: m.update({"manifest.json": b'{"version": 99}'}))
+    with pytest.raises(UnusableFile, match="of version 1"):
+        open_source(other)
+
+
+def test_a_missing_or_damaged_member_is_named(tmp_path, packed):
+    path = altered(packed, tmp_path / "a.zip", lambda m: m.pop("healthy/t1/001"))
+    with pytest.raises(UnusableFile, match="healthy/t1/001 is missing"):
+        load_healthy(path)
+    path = altered(packed, tmp_path / "b.zip", lambda m: m.update({"lesions/masks/000": b"no"}))
+    with pytest.raises(UnusableFile, match="record 'lesions' is damaged"):
+        load_lesion_masks(path)
+
+
+def test_a_manifest_that_promises_too_much_is_refused(tmp_path, packed):
+    def grow(members):
+        manifest = json.loads(members["manifest.json"])
+        manifest["records"]["label_maps"]["codes"]["shape"] = [2, 10**5, 10**5, 10**5]
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    path = altered(packed, tmp_path / "a.zip", grow)
+    with pytest.raises(UnusableFile, match="record 'label_maps' is damaged"):
+        load_label_maps(path)
+
+
+def test_somebody_who_is_not_in_the_file(packed):
+    with pytest.raises(UnusableFile, match="no scans of msv-01 in it"):
+        load_visits(packed, parts=("train",))
+
+
+def test_the_command_says_what_is_missing(tmp_path, capsys):
+    options = ["--data", str(tmp_path), "--out", str(tmp_path / "a" / "pack.zip")]
+    assert main([*options, "--cache", str(tmp_path)]) == 2
+    assert "no folder of ms-07's scans" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
