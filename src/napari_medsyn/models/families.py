@@ -28,6 +28,7 @@ TABLE: Final[Mapping[str, str]] = {"mmhvae": "napari_medsyn.models.mmhvae_family
 JUDGES: Final[Mapping[str, str]] = {
     "tissue-judge": "napari_medsyn.models.judges.tissue:load",
     "covariate-judge": "napari_medsyn.models.judges.covariates:load",
+    "lesion-judge": "napari_medsyn.models.judges.lesions:load",
 }
 
 

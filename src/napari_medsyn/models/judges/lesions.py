@@ -142,7 +142,7 @@ class LesionNet(nn.Module):
             odds = self(stack, flags, where).sigmoid()
             mirrored = self(stack.flip(-2), flags, where.flip(-2)).sigmoid().flip(-2)
             mean = (odds + mirrored)[:, 0] / 2
-            out[box[0], box[1], first:last] = mean.permute(1, 2, 0).cpu().numpy()
+            out[box[0], box[1], first:last] = mean.permute(1, 2, 0).float().cpu().numpy()
         return out * inside
 
 

@@ -1,0 +1,1 @@
+"""The recipe of the lesion judge: lesions painted into simulated and real slices."""

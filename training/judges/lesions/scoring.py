@@ -1,0 +1,72 @@
+"""How well lesions that were found agree with those that were drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask = NDArray[np.bool_]
+_TOUCHING = np.ones((3, 3, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Found against drawn lesions.
+
+    Parameters
+    ----------
+    dice : of voxels, 1 is best.
+    dice_tolerant : the same, where a voxel within 1 voxel of the other mask is right.
+    sensitivity : share of the drawn lesions that at least one found voxel touches.
+    false_lesions : found lesions that share no voxel with a drawn one.
+    drawn, found : numbers of lesions; voxels that touch, if only at a corner, are one.
+    drawn_ml, found_ml : volumes.
+    """
+
+    dice: float
+    dice_tolerant: float
+    sensitivity: float
+    false_lesions: int
+    drawn: int
+    found: int
+    drawn_ml: float
+    found_ml: float
+
+
+def agreement(found: Mask, drawn: Mask, voxel_ml: float = 0.001) -> Agreement:
+    """Compare two masks (X, Y, Z) of lesions.
+
+    Lesions are counted as in Carass et al. 2017, NeuroImage 148, 77-102, section 3.3: a
+    lesion is found if it overlaps.  Shares of nothing are NaN.
+    """
+    drawn_labels, drawn_count = ndimage.label(drawn, _TOUCHING)
+    found_labels, found_count = ndimage.label(found, _TOUCHING)
+    hit = len(np.unique(drawn_labels[found & drawn]))
+    right = len(np.unique(found_labels[found & drawn]))
+    return Agreement(
+        dice=overlap(found, drawn),
+        dice_tolerant=tolerant_overlap(found, drawn),
+        sensitivity=hit / drawn_count if drawn_count else float("nan"),
+        false_lesions=found_count - right,
+        drawn=drawn_count,
+        found=found_count,
+        drawn_ml=float(drawn.sum()) * voxel_ml,
+        found_ml=float(found.sum()) * voxel_ml,
+    )
+
+
+def overlap(found: Mask, drawn: Mask) -> float:
+    """Dice coefficient; NaN if both masks are empty."""
+    size = int(found.sum()) + int(drawn.sum())
+    return 2 * int((found & drawn).sum()) / size if size else float("nan")
+
+
+def tolerant_overlap(found: Mask, drawn: Mask) -> float:
+    """Dice coefficient where voxels within one voxel (6-neighbours) of the other mask count."""
+    size = int(found.sum()) + int(drawn.sum())
+    near_drawn, near_found = ndimage.binary_dilation(drawn), ndimage.binary_dilation(found)
+    right = int((found & near_drawn).sum()) + int((drawn & near_found).sum())
+    return right / size if size else float("nan")

@@ -1,0 +1,177 @@
+"""Simulated slices with their lesions: a bank to learn from, whole subjects to be tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data.grids import GRID_SHAPE, MODALITIES
+from training.data.multimodal import normalise
+from training.data.splits import Part
+from training.harness.machine import generator_of
+from training.judges.lesions.painting import HALF, add_rims, paint
+from training.mmhvae import simulate
+from training.mmhvae.simulate import NAMES, Simulator
+
+#: Codes of the simulator's structures.
+WHITE, STEM, VENTRICLE, LESION = (
+    NAMES.index(name) + 1 for name in ("white", "stem", "ventricle", "lesion")
+)
+#: Slices made together, and steps of the intensities that are kept for an intensity of 1.
+CHUNK, LEVELS = 4, 170
+#: Standard deviation of a subject's noise.
+NOISE = 0.02
+#: Streams of random numbers: the bank's, the subjects'.
+BANK, SUBJECTS = 101, 102
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Simulated slices in memory.
+
+    Parameters
+    ----------
+    images : (N, 4, 3, X, Y) uint8, `LEVELS` for an intensity of 1.
+    target : (N, X, Y) bool, lesions of the middle slice.
+    weight : (N, X, Y) bool, False where nobody knows whether there is a lesion.
+    slices : (N,) index of the middle slice.
+    """
+
+    images: Tensor
+    target: Tensor
+    weight: Tensor
+    slices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image(self, i: int) -> Tensor:
+        """(4, 3, X, Y) float32, normalised intensity."""
+        return self.images[i].float() / LEVELS
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A simulated person with lesions, on the model grid.
+
+    Parameters
+    ----------
+    name : indices of the label map and of the lesion mask in their part, joined by "+".
+    volumes : modality to (X, Y, Z) float32, normalised; only some slices are filled.
+    lesions : (X, Y, Z) bool.
+    """
+
+    name: str
+    volumes: dict[str, NDArray[np.float32]]
+    lesions: NDArray[np.bool_]
+
+
+class LesionSimulator(Simulator):
+    """The simulator of slices that also says where it has put the lesions."""
+
+    def bank(self, size: int, seed: int) -> Bank:
+        """Random slices, those with lesions preferred; `size` is a multiple of `CHUNK`.
+
+        One half has its lesions painted by the simulator, one look for all of a slice, the
+        other by `painting.paint`.
+        """
+        parts: list[tuple[Tensor, ...]] = []
+        for number in range(size // CHUNK):
+            generator = generator_of(seed, number, BANK)
+            images, target, weight, slices = self._labelled(number % 2 == 0, generator)
+            parts.append(((images * LEVELS).round().clamp(0, 255).byte(), target, weight, slices))
+        return Bank(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def subject(self, who: int, whose: int, seed: int, most: int | None = None) -> Subject:
+        """One whole person: the same deformation and contrast in all slices.
+
+        Parameters
+        ----------
+        who, whose : index of the label map and of the lesion mask.
+        most : neighbouring slices that are made, those with the most lesion; all if None.
+        """
+        volumes = np.zeros((len(MODALITIES), *GRID_SHAPE), np.float32)
+        lesions = np.zeros(GRID_SHAPE, bool)
+        for k in self._heights(who, whose, most):
+            generator = generator_of(seed, 0, SUBJECTS)
+            groups = self.groups[who, k - 1 : k + 2][None].float()
+            lesion = self.lesions[whose, k - 1 : k + 2][None].float()
+            groups, lesion = self._deform(groups, lesion, generator)
+            images = self._paint(groups, lesion, generator)
+            images = simulate._blur(images, generator) * self._brain(groups, generator)[:, None]
+            noise = NOISE * torch.randn(images.shape, generator=generator_of(seed, k, SUBJECTS))
+            images = (images + noise).clamp_min(1e-3) * (images > 0)
+            volumes[..., k - 1 : k + 2] = images[0].permute(0, 2, 3, 1).numpy()
+            share = _share(groups, lesion)[0] > HALF
+            lesions[..., k - 1 : k + 2] = share.permute(1, 2, 0).numpy()
+        normal = {
+            m: normalise(volume, volume > 0) for m, volume in zip(MODALITIES, volumes, strict=True)
+        }
+        return Subject(f"{who}+{whose}", normal, lesions)
+
+    def _heights(self, who: int, whose: int, most: int | None) -> range:
+        """Middles of triples of slices, one above the other."""
+        usable = self.usable[who].clamp(1, GRID_SHAPE[2] - 2)
+        low, high = int(usable.min()), int(usable.max())
+        if most is not None and most < high - low:
+            load = self.lesions[whose].sum(dim=(1, 2)).float()[low:high]
+            low += int(load.unfold(0, most, 1).sum(dim=1).argmax())
+            high = low + most
+        return range(low + 1, high, 3)
+
+    def _labelled(self, theirs: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
+        groups, lesion, slices = self._with_lesions(generator)
+        groups, lesion = self._deform(groups, lesion, generator)
+        none = torch.zeros_like(lesion)
+        images = self._paint(groups, lesion if theirs else none, generator)
+        brain = self._brain(groups, generator)
+        images = simulate._blur(images, generator) * brain[:, None]
+        images = simulate._to_full_scale(images, generator)
+        target = _share(groups, lesion)[:, 1] > HALF
+        white = ((groups == WHITE) | (groups == STEM)).float()
+        level = white_level(images, white)
+        if not theirs:
+            ventricle = (groups == VENTRICLE).float()
+            images = add_rims(images, ventricle, white, level, generator)
+            images, target = paint(images, lesion, white, level, generator)
+        weight = (groups[:, 1] != LESION) & (brain[:, 1] > 0)
+        return images, target, weight, slices
+
+    def _with_lesions(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """As `_draw`, from more slices than needed: those with the most lesion and one other."""
+        drawn = self._draw(4 * CHUNK, generator)
+        most = drawn[1][:, 1].sum(dim=(1, 2)).argsort(descending=True)
+        kept = torch.cat([most[: 2 * CHUNK : 2][: CHUNK - 1], most[-1:]])
+        groups, lesions, slices = (part[kept] for part in drawn)
+        return groups, lesions, slices
+
+
+def white_level(images: Tensor, white: Tensor) -> Tensor:
+    """(n, 4) mean intensity of white matter in each of (n, 4, 3, X, Y) images; 0 without any."""
+    weight = white[:, None]
+    return (images * weight).sum(dim=(2, 3, 4)) / weight.sum(dim=(2, 3, 4)).clamp_min(1)
+
+
+def load_subjects(
+    data: Path, parts: Sequence[Part], n: int, seed: int, most: int | None = None
+) -> list[Subject]:
+    """`n` simulated people; label maps and lesion masks of `parts` take turns.
+
+    Neighbours of the two lists are combined anew in every round, so that no pair comes
+    twice while there are others.
+    """
+    simulator = LesionSimulator.load(data, parts)
+    heads, masks = len(simulator.groups), len(simulator.lesions)
+    pairs = [(i % heads, (i + i // np.lcm(heads, masks)) % masks) for i in range(n)]
+    return [simulator.subject(who, whose, seed + i, most) for i, (who, whose) in enumerate(pairs)]
+
+
+def _share(groups: Tensor, lesion: Tensor) -> Tensor:
+    """(n, 3, X, Y): where the simulator paints lesions, as `Simulator._paint` does."""
+    return lesion * ((groups == WHITE) | (groups == STEM))
