@@ -15,11 +15,15 @@ from torch.nn import functional as F
 
 from training.data.grids import GRID_SHAPE, MODALITIES
 from training.data.multimodal import Visit
+from training.harness.machine import generator_of
+from training.judges.lesions.bank import Bank, joined, stored
 from training.judges.lesions.painting import paint
 from training.mmhvae.scans import pretended_contrast
 from training.mmhvae.simulate import random_warp
 
 T1, T1C, T2, FLAIR = range(len(MODALITIES))
+#: Stream of random numbers.
+BANK = 103
 #: Standard deviations above the mean of its tissue from which a voxel in FLAIR is suspect.
 SUSPECT_WHITE, SUSPECT_ELSEWHERE = 2.0, 2.5
 #: Share of slices with a T1 but no T1c that get a pretended one.
@@ -50,26 +54,6 @@ class Canvas:
     known: Tensor
     usable: Tensor
     weight: float
-
-
-@dataclass(frozen=True, eq=False)
-class Painted:
-    """One real slice with lesions.
-
-    Parameters
-    ----------
-    images : (4, 3, X, Y).
-    present : (4,) bool.
-    target : (X, Y) bool, painted lesions.
-    weight : (X, Y) bool, False where it is not known whether there is a lesion.
-    slice : index on the model grid.
-    """
-
-    images: Tensor
-    present: Tensor
-    target: Tensor
-    weight: Tensor
-    slice: int
 
 
 def canvases(visits: Sequence[Visit]) -> list[Canvas]:
@@ -162,7 +146,11 @@ class PaintedSlices:
         self.weights = torch.tensor([source.weight for source in sources])
         self.load = lesions.sum(dim=(2, 3)).float()
 
-    def draw(self, generator: torch.Generator) -> Painted:
+    def bank(self, size: int, seed: int) -> Bank:
+        """Random slices."""
+        return joined([self.draw(generator_of(seed, i, BANK)) for i in range(size)])
+
+    def draw(self, generator: torch.Generator) -> Bank:
         """One slice, deformed; its lesions come from near the same height of some mask."""
         source = self.sources[int(torch.multinomial(self.weights, 1, generator=generator))]
         usable = source.usable
@@ -179,11 +167,14 @@ class PaintedSlices:
         if present[T1] and not present[T1C] and torch.rand((), generator=generator) < PRETENDED:
             images[:, T1C] = pretended_contrast(images[:, T1], generator)
             present[T1C] = True
-        return Painted(images[0], present, target[0], known | target[0], k)
+        weight = (known | target[0])[None]
+        return Bank(stored(images), present[None], target, weight, torch.tensor([k]))
 
     def _mask(self, k: int, generator: torch.Generator) -> Tensor:
-        """(1, 3, X, Y): of a random person, from the height within 8 mm with most lesions
-        in half of the draws, else from `k` itself."""
+        """(1, 3, X, Y): lesions of a random person at the height of slice `k`.
+
+        Half of them come from the height within 8 mm of it that has the most.
+        """
         whose = int(torch.randint(len(self.lesions), (), generator=generator))
         if torch.rand((), generator=generator) < 0.5:
             low, high = max(k - 8, 1), min(k + 9, GRID_SHAPE[2] - 1)

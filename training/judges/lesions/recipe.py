@@ -21,10 +21,11 @@ from training.harness import options
 from training.harness.figures import mosaic
 from training.harness.machine import Machine
 from training.harness.recipe import Networks, Picture, Player, Recipe, Turn, one_cycle
+from training.judges.lesions.augment import another_look
+from training.judges.lesions.bank import Bank, joined
 from training.judges.lesions.real import PaintedSlices, canvases
 from training.judges.lesions.scoring import overlap
-from training.judges.lesions.simulated import Bank, LesionSimulator, Subject, load_subjects
-from training.mmhvae.scans import vary
+from training.judges.lesions.simulated import LesionSimulator, Subject, load_subjects
 
 #: Share of examples whose crop is centred on a lesion, where there is one.
 CENTRED = 0.7
@@ -42,19 +43,19 @@ class Settings(options.Settings):
     ----------
     crop : edge of the squares that are learnt from, voxels; a multiple of 8.
     widths : channels at full, half, quarter, … resolution, separated by commas.
-    real : share of examples that are real slices with painted lesions.
-    bank : simulated slices kept in memory, a multiple of 4.
+    simulated : simulated slices that are learnt from, a multiple of 4.
+    painted : real slices with painted lesions that are learnt from.
     looked_at : simulated validation people whose Dice is measured on the way.
     """
 
-    steps: int = 1600
+    steps: int = 1200
     batch: int = 8
     learning_rate: float = 3e-3
     ema: float = 0.99
-    crop: int = 112
+    crop: int = 96
     widths: str = "16,32,64,96"
-    real: float = 0.5
-    bank: int = 480
+    simulated: int = 480
+    painted: int = 480
     looked_at: int = 3
 
 
@@ -88,12 +89,11 @@ class LesionRecipe(Recipe[Crops]):
         settings: Settings,
         machine: Machine,
         bank: Bank,
-        painted: PaintedSlices | None,
         subjects: Sequence[Subject] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings, self.machine = settings, machine
-        self.bank, self.painted, self.subjects = bank, painted, subjects
+        self.bank, self.subjects = bank, subjects
         self.facts = dict(facts or {})
         widths = tuple(int(width) for width in settings.widths.split(","))
         self.topology = LesionTopology(MODALITIES, widths)
@@ -113,17 +113,20 @@ class LesionRecipe(Recipe[Crops]):
         simulator = LesionSimulator.load(data, ("train",))
         visits = load_visits(data, parts=("train",))
         painted = PaintedSlices(canvases(visits), simulator.lesions)
-        bank = simulator.bank(settings.bank, settings.seed)
+        banks = [
+            simulator.bank(settings.simulated, settings.seed),
+            painted.bank(settings.painted, settings.seed),
+        ]
         subjects = load_subjects(data, ("validation",), settings.looked_at, settings.seed, most=30)
         facts = {"data_hash": data_hash(data), "visits": [v.name for v in visits]}
-        return cls(settings, machine, bank, painted, subjects, facts)
+        return cls(settings, machine, joined(banks), subjects, facts)
 
     def batch(self, step: int, generator: torch.Generator) -> Crops:
         """Crops of random slices, each with some of its modalities."""
         del step
         examples = [self._example(generator) for _ in range(self.settings.batch)]
         slices, present, *others = (torch.stack(part) for part in zip(*examples, strict=True))
-        slices = slices * present[:, :, None, None, None]
+        slices = another_look(slices, generator) * present[:, :, None, None, None]
         return Crops(slices, present, *others)
 
     def turns(self, step: int, batch: Crops) -> Iterator[Turn]:
@@ -175,16 +178,10 @@ class LesionRecipe(Recipe[Crops]):
 
     def _example(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Slices, flags, place, target and weight of one crop."""
-        if self.painted is not None and _chance(self.settings.real, generator):
-            made = self.painted.draw(generator)
-            images, target, weight, k = made.images, made.target, made.weight, made.slice
-            present = made.present
-        else:
-            i = int(torch.randint(len(self.bank), (1,), generator=generator))
-            images, k = self.bank.image(i), int(self.bank.slices[i])
-            target, weight = self.bank.target[i], self.bank.weight[i]
-            present = torch.ones(len(MODALITIES), dtype=torch.bool)
-        images = vary(images[None], generator)[0]
+        bank = self.bank
+        i = int(torch.randint(len(bank), (1,), generator=generator))
+        images, k = bank.image(i), int(bank.slices[i])
+        target, weight, present = bank.target[i], bank.weight[i], bank.present[i]
         cut = window(target, images[:, 1].amax(dim=0) > 0, self.settings.crop, generator)
         planes = (images, self.place[k], target[None].float(), weight[None].float())
         images, place, target, weight = (p[..., cut[0], cut[1]] for p in planes)

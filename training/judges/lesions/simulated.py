@@ -15,6 +15,7 @@ from training.data.grids import GRID_SHAPE, MODALITIES
 from training.data.multimodal import normalise
 from training.data.splits import Part
 from training.harness.machine import generator_of
+from training.judges.lesions.bank import Bank, joined, stored
 from training.judges.lesions.painting import HALF, add_rims, paint
 from training.mmhvae import simulate
 from training.mmhvae.simulate import NAMES, Simulator
@@ -23,37 +24,12 @@ from training.mmhvae.simulate import NAMES, Simulator
 WHITE, STEM, VENTRICLE, LESION = (
     NAMES.index(name) + 1 for name in ("white", "stem", "ventricle", "lesion")
 )
-#: Slices made together, and steps of the intensities that are kept for an intensity of 1.
-CHUNK, LEVELS = 4, 170
+#: Slices made together.
+CHUNK = 4
 #: Standard deviation of a subject's noise.
 NOISE = 0.02
 #: Streams of random numbers: the bank's, the subjects'.
 BANK, SUBJECTS = 101, 102
-
-
-@dataclass(frozen=True, eq=False)
-class Bank:
-    """Simulated slices in memory.
-
-    Parameters
-    ----------
-    images : (N, 4, 3, X, Y) uint8, `LEVELS` for an intensity of 1.
-    target : (N, X, Y) bool, lesions of the middle slice.
-    weight : (N, X, Y) bool, False where nobody knows whether there is a lesion.
-    slices : (N,) index of the middle slice.
-    """
-
-    images: Tensor
-    target: Tensor
-    weight: Tensor
-    slices: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def image(self, i: int) -> Tensor:
-        """(4, 3, X, Y) float32, normalised intensity."""
-        return self.images[i].float() / LEVELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +57,12 @@ class LesionSimulator(Simulator):
         One half has its lesions painted by the simulator, one look for all of a slice, the
         other by `painting.paint`.
         """
-        parts: list[tuple[Tensor, ...]] = []
-        for number in range(size // CHUNK):
-            generator = generator_of(seed, number, BANK)
-            images, target, weight, slices = self._labelled(number % 2 == 0, generator)
-            parts.append(((images * LEVELS).round().clamp(0, 255).byte(), target, weight, slices))
-        return Bank(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        return joined(
+            [
+                self._labelled(number % 2 == 0, generator_of(seed, number, BANK))
+                for number in range(size // CHUNK)
+            ]
+        )
 
     def subject(self, who: int, whose: int, seed: int, most: int | None = None) -> Subject:
         """One whole person: the same deformation and contrast in all slices.
@@ -125,7 +101,7 @@ class LesionSimulator(Simulator):
             high = low + most
         return range(low + 1, high, 3)
 
-    def _labelled(self, theirs: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _labelled(self, theirs: bool, generator: torch.Generator) -> Bank:
         groups, lesion, slices = self._with_lesions(generator)
         groups, lesion = self._deform(groups, lesion, generator)
         none = torch.zeros_like(lesion)
@@ -141,7 +117,8 @@ class LesionSimulator(Simulator):
             images = add_rims(images, ventricle, white, level, generator)
             images, target = paint(images, lesion, white, level, generator)
         weight = (groups[:, 1] != LESION) & (brain[:, 1] > 0)
-        return images, target, weight, slices
+        present = torch.ones((CHUNK, len(MODALITIES)), dtype=torch.bool)
+        return Bank(stored(images), present, target, weight, slices)
 
     def _with_lesions(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """As `_draw`, from more slices than needed: those with the most lesion and one other."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +87,10 @@ class LesionNet(nn.Module):
         widths = topology.widths
         self.enter = _block(topology.channels, widths[0])
         self.down = nn.ModuleList(
-            _block(fine, coarse) for fine, coarse in zip(widths, widths[1:], strict=False)
+            _block(fine, coarse) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(
-            _block(fine + coarse, fine) for fine, coarse in zip(widths, widths[1:], strict=False)
+            _block(fine + coarse, fine) for fine, coarse in pairwise(widths)
         )
         self.leave = nn.Conv2d(widths[0], 1, 1)
 
@@ -189,6 +190,8 @@ def load(card: ModelCard, weights: Path, device: str) -> LesionJudge:
         calibration = card.calibration or {}
         threshold = float(calibration["threshold"])
         smallest = int(calibration["smallest_voxels"])
+        if any(side % topology.step for side in card.grid.shape[:2]):
+            raise ValueError(f"the grid's sides are not multiples of {topology.step}")
         if not 0 < threshold < 1:
             raise ValueError(f"the threshold, {threshold}, is no probability")
         network = filled(lambda: LesionNet(topology), load_file(weights), device)
@@ -249,13 +252,11 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _box(inside: NDArray[np.bool_], step: int) -> tuple[slice, slice]:
-    """The part of the slices that holds the brain, sides multiples of `step` if it can be."""
+    """Where the brain is; sides are multiples of `step`, as those of the grid are."""
     cuts = []
     for axis in (0, 1):
         there = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
         size = -(-(int(there[-1]) - int(there[0]) + 1) // step) * step
-        if size > inside.shape[axis]:
-            raise ValueError(f"slices of {inside.shape[:2]} voxels do not divide by {step}")
         first = min(int(there[0]), inside.shape[axis] - size)
         cuts.append(slice(first, first + size))
     return cuts[0], cuts[1]
