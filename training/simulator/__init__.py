@@ -1,0 +1,1 @@
+"""From a label map to a paired multi-contrast brain with known covariates."""
