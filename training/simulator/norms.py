@@ -3,9 +3,9 @@
 Each measure is log-normal at every age, with a median that is a quadratic curve of age on
 the log scale and a ratio of men to women (`Norm`).  Slopes, ratios of the sexes and, where it
 says so, levels and spreads are published numbers; each constant names the page that it was
-read from.  What depends on the tool (two segment ventricles of which one has a third more
-on average) is fitted to the IXI people of the train and validation parts, as labelled in our
-data, by ``python -m training.simulator.check_norms``, which prints those constants anew.
+read from.  What depends on the tool that segments is fitted to the IXI people of the train
+and validation parts, as labelled in our data: ``python -m training.simulator.check_norms``
+prints those constants anew.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ class Norm:
 #:   and men held gives 3.9e-4, by which ventricles would shrink before 26; this is the most by
 #:   which they do not after 20.
 #: level: fitted to IXI train and validation, native space, as DLMUSE labels them.  Yamada's
-#:   people have a third more, by another tool.
+#:   women have 30 %, his men 26 % more than the curve at their ages, by another tool.
 #: deviation: fitted likewise.  Yamada's coefficients of variation, 0.46 in either sex, give
 #:   0.44 with the effect of age in it and 0.31 with this slope's taken out.
 VENTRICLES_ML = Norm(
-    level=15.3,
+    level=15.2,
     men=22.9 / 18.1,
     slope=math.log(1.2) / 10,
     curvature=math.log(1.2) / 10 / (2 * (MIDDLE - YOUNGEST)),
@@ -105,11 +105,11 @@ VENTRICLES_ML = Norm(
 #: level: 2.5 mm on average: Fischl & Dale 2000, PNAS 97:11050, p. 11050; taken for 28.5 years,
 #:   the middle of the ages, 20 to 37, of those they measured (gyri 2.7, sulci 2.2 mm, p. 11052).
 #:   Controls of other studies: 2.48 mm (PMID 17361339), 2.53 and 2.54 mm (Tillema et al. 2016,
-#:   Mult Scler 22:901), 2.34 mm in young ones (PMC4098706, Table 2).
+#:   Mult Scler, p. 901), 2.34 mm in young ones (PMC4098706, Table 2).
 #: slope: 0.2 % less per year among 1022 people: van Velsen et al. 2013, Neurosci Lett 550:189,
 #:   abstract.  Followed over years people lose more, 0.3 % (Shaw et al. 2016, Neurobiol Aging
 #:   39:202) or 0.35 % (Storsve et al. 2014, J Neurosci 34:8488); a norm compares people.
-#: men: no difference in the mean, Salat et al. 2004, Cereb Cortex 14:721, abstract; larger
+#: men: no difference in the mean, Salat et al. 2004, doi 10.1093/cercor/bhh032, abstract; larger
 #:   studies have women's slightly thicker (Ritchie et al. 2018, Cereb Cortex 28:2959).
 #: deviation: 0.08 of 2.34 mm in 142 young and 0.12 of 2.20 mm in 87 older controls, pooled:
 #:   PMC4098706, Table 2, "Mean: entire cortex".
@@ -126,10 +126,10 @@ THICKNESS_MM = Norm(
 #: level: fitted to the brain masks of IXI train and validation, brought to native size, so that
 #:   it goes with `TEMPLATE_ML`.  Yamada 2023, Table 1, has 1393 ml in women and 1538 in men.
 #: men: 12 % more: Ruigrok et al. 2014, Neurosci Biobehav Rev 39:34, Table 3, 77 studies.
-#: slope: none, Matsumae et al. 1996, J Neurosurg 84:982, abstract.
+#: slope: none, Matsumae et al., J Neurosurg, June 1996, p. 982, abstract.
 #: deviation: root mean square of 102 of 1469 and 111 of 1289 ml (Matsumae, men and women),
 #:   137.3 of 1538.2 and 91.2 of 1393.2 ml (Yamada).
-HEAD_ML = Norm(level=1470.0, men=1.12, slope=0.0, curvature=0.0, deviation=0.078)
+HEAD_ML = Norm(level=1474.0, men=1.12, slope=0.0, curvature=0.0, deviation=0.078)
 
 #: Intracranial volume in MNI space: mean of the IXI train and validation people's brain masks
 #: after their affine registration, ml; `check_norms` prints it.  They reach the dura: their
@@ -141,7 +141,7 @@ def mni_ventricles(ml_native: float, head_ml: float) -> float:
     """Ventricles, ml, of a head after affine registration to MNI.
 
     Larger heads have larger ventricles (r = 0.4 in IXI); drawn apart from each other the two
-    spread this volume by 0.37 of its logarithm, where that of the IXI people is 0.35.
+    spread the logarithm of this volume by 0.37, where the IXI people have 0.34.
 
     Parameters
     ----------
