@@ -12,7 +12,7 @@ from napari_medsyn.models.mmhvae import positions
 from training.mmhvae.config import GRID_SHAPE, MODALITIES, Config
 from training.mmhvae.pool import CHUNK, Pool
 from training.mmhvae.scans import RealSlices, vary
-from training.mmhvae.simulate import Simulator
+from training.mmhvae.slabs import SliceSource
 
 #: Present modalities, as flags, to the indices of those that are fed.
 DrawFed = Callable[[Sequence[bool], torch.Generator], list[int]]
@@ -89,7 +89,7 @@ class Stream:
     def __init__(
         self,
         config: Config,
-        simulator: Simulator | None,
+        simulator: SliceSource | None,
         real: RealSlices | None,
         patch: int,
         draw_fed: DrawFed = draw_subset,

@@ -57,6 +57,7 @@ class Config(Settings):
     ----------
     network : "compact" (CPU) or "full" (GPU); see `ARCHITECTURES`.
     real : share of steps on real scans; the rest is simulated.
+    heads : share of the simulated slices that are cut out of `training.simulator`'s heads.
     kl_weight : weight of the KL term per image voxel, after its ramp.
     free_bits : nats per latent element and level that the KL does not punish.
     structure_weight : weight of 1 - SSIM.
@@ -78,6 +79,7 @@ class Config(Settings):
     learning_rate: float = 1.5e-3
     network: str = "compact"
     real: float = 0.0
+    heads: float = 0.0
     kl_weight: float = 1e-3
     free_bits: float = 0.01
     structure_weight: float = 0.2

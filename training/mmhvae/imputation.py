@@ -25,6 +25,8 @@ from training.mmhvae.batches import Batch, Stream, draw_subset
 from training.mmhvae.config import MODALITIES, Config
 from training.mmhvae.scans import RealSlices
 from training.mmhvae.simulate import Simulator
+from training.mmhvae.slabs import Either, Slabs, SliceSource
+from training.simulator.simulator import Simulator as Heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Material:
     data_hash : of the released files.
     """
 
-    simulator: Simulator | None = None
+    simulator: SliceSource | None = None
     real: RealSlices | None = None
     validation: Sequence[Visit] = ()
     data_hash: str = ""
@@ -65,7 +67,12 @@ class Material:
     def load(cls, config: Config, data: Path) -> Material:
         """The training part for training, the validation part for figures."""
         parts: tuple[Part, ...] = ("train",)
-        simulator = Simulator.load(data, parts) if config.real < 1 else None
+        simulator: SliceSource | None = None
+        if config.real < 1:
+            simulator = Simulator.load(data, parts)
+            if config.heads > 0:
+                heads = Heads(data, parts=parts, sources=("synthseg",))
+                simulator = Either(simulator, Slabs(heads), config.heads)
         real = RealSlices(load_visits(data, parts=parts)) if config.real > 0 else None
         validation = load_visits(data, parts=("validation",))
         return cls(simulator, real, validation, data_hash(data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.mmhvae.simulate import Simulator
+from training.mmhvae.slabs import SliceSource
 
 #: Slices made together, from one seed.
 CHUNK = 4
@@ -22,7 +22,7 @@ class Pool:
     size : slices kept; a multiple of `CHUNK`.
     """
 
-    def __init__(self, simulator: Simulator, size: int, seed: int) -> None:
+    def __init__(self, simulator: SliceSource, size: int, seed: int) -> None:
         if size <= 0 or size % CHUNK:
             raise ValueError(f"the pool's size, {size}, must be a multiple of {CHUNK}")
         self.simulator, self.chunks, self.seed = simulator, size // CHUNK, seed
@@ -43,7 +43,7 @@ class Pool:
         self.slices = self.slices[-self.chunks :]
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """As `Simulator.batch`: (n, 4, 3, X, Y) images and (n,) slice indices."""
+        """As `SliceSource.batch`: (n, 4, 3, X, Y) images and (n,) slice indices."""
         chosen = torch.randint(len(self.images) * CHUNK, (n,), generator=generator).tolist()
         images = [self.images[i // CHUNK][i % CHUNK].float() for i in chosen]
         slices = [self.slices[i // CHUNK][i % CHUNK] for i in chosen]

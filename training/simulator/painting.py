@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from training.data.grids import MODALITIES
 from training.simulator.anatomy import CODE, LESION
-from training.simulator.looks import MODALITIES, Look
+from training.simulator.looks import Look
 from training.simulator.volumes import Lattice, smooth_noise
 
 T1C = MODALITIES.index("T1c")
