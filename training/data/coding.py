@@ -56,8 +56,10 @@ def encode(volume: NDArray[np.integer], mask: NDArray[np.bool_]) -> bytes:
     ValueError
         A voxel is negative or too large.
     """
-    kept = np.where(mask, volume, 0).astype(np.float64)
-    if kept.min() < 0 or kept.max() >= LARGEST_VALUE:
+    box = _box(mask)
+    mask = mask[box]
+    kept = np.where(mask, volume[box], 0).astype(np.float64)
+    if kept.min(initial=0) < 0 or kept.max(initial=0) >= LARGEST_VALUE:
         raise ValueError(f"voxels must be 0 to {LARGEST_VALUE - 1}")
     values, inside = np.pad(kept, PADDING), np.pad(mask, PADDING)
     errors = [kept[_first()][mask[_first()]]]
@@ -97,7 +99,10 @@ def decode(data: bytes, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     planes = np.frombuffer(expand(data[end:], 4 * count), np.uint8).reshape(4, -1)
     folded = np.ascontiguousarray(planes.T).view("<u4")[:, 0].astype(np.int64)
     errors = np.where(folded % 2, -(folded + 1) // 2, folded // 2).astype(np.float64)
-    return _rebuilt(errors, np.split(table.astype(np.float64), np.cumsum(sizes)[:-1]), mask)
+    weights = np.split(table.astype(np.float64), np.cumsum(sizes)[:-1])
+    volume, box = np.zeros(mask.shape, np.int64), _box(mask)
+    volume[box] = _rebuilt(errors, weights, mask[box])
+    return volume
 
 
 def _rebuilt(errors: Floats, weights: list[Floats], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -113,6 +118,12 @@ def _rebuilt(errors: Floats, weights: list[Floats], mask: NDArray[np.bool_]) -> 
         used += len(known)
         values[_window(step, parity, mask.shape)][chosen] = found
     return kept.astype(np.int64)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The smallest box with all of the mask in it; nothing for an empty one."""
+    inside = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(int(i[0]), int(i[-1]) + 1) if len(i) else slice(0) for i in inside)
 
 
 def _passes() -> Iterator[tuple[int, Offset]]:

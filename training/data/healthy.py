@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class Healthy:
     brain : (N, X, Y, Z) bool.
     affine : (4, 4) voxel index to MNI world, mm.
     fields : the people's bias fields, in the same order.
+    head_scale : (N,) float32, volume of the head itself over its volume on this grid: the
+        determinant of the affine map from MNI, 0.54 to 0.93; 1 where it is not known.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +48,7 @@ class Healthy:
     brain: NDArray[np.bool_]
     affine: NDArray[np.float64]
     fields: BiasFields
+    head_scale: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,8 +63,16 @@ class Healthy:
 
     @cached_property
     def ventricle_ml(self) -> NDArray[np.float32]:
-        """(N,) volume of the ventricles as labelled (`VENTRICLES`) on this grid, ml."""
+        """(N,) volume of the ventricles as labelled (`VENTRICLES`) on this grid, ml.
+
+        The grid is affine to MNI, so this is relative to a head of the template's size.
+        """
         return self.volume_ml(VENTRICLES)
+
+    @property
+    def native_ventricle_ml(self) -> NDArray[np.float32]:
+        """(N,) volume of the ventricles in the head itself, ml; what the released table has."""
+        return self.ventricle_ml * self.head_scale
 
     def volume_ml(self, labels: Sequence[int]) -> NDArray[np.float32]:
         """(N,) volume of some labels together, ml.  Affine to MNI: not the head's own size."""
@@ -118,4 +129,5 @@ def load_healthy(
         brain,
         arrays["affine"],
         BiasFields(coefficients, brain),
+        arrays["head_scale"][rows],
     )

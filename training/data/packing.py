@@ -9,6 +9,7 @@ masks (LZMA).  Nothing is lost on the way: what is rounded is rounded in
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -32,7 +33,7 @@ VERSION = 1
 #: Arrays that are images, foretold from neighbours within the record's array ``brain``.
 IMAGES = (*MODALITIES, "t1")
 #: Small arrays with a row for each person.
-BY_PERSON = ("people", "age", "sex", "ventricle_ml", "volume_ml", "bias")
+BY_PERSON = ("people", "age", "sex", "ventricle_ml", "head_scale", "volume_ml", "bias")
 #: No array of ours is larger; a hostile manifest must not fill the memory.
 LARGEST_BYTES = 1 << 28
 LARGEST_MANIFEST = 1 << 22
@@ -144,6 +145,8 @@ class PackedFile:
         brain: NDArray[np.bool_] | None,
     ) -> NDArray[Any]:
         shape, dtype = tuple(entry["shape"]), np.dtype(entry["dtype"])
+        if not 0 < math.prod(shape) * dtype.itemsize <= LARGEST_BYTES:
+            raise Damaged(f"an array of shape {shape}")
         if rows is None:
             return _unpacked(self._member(member), entry, shape, dtype, brain)
         out = np.empty((len(rows), *shape[1:]), dtype)
@@ -206,8 +209,8 @@ def _unpacked(
     dtype: np.dtype[Any],
     mask: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
-    size = int(np.prod(shape))
-    if len(shape) != 3 or not 0 < size * dtype.itemsize <= LARGEST_BYTES:
+    size = math.prod(shape)
+    if len(shape) != 3:
         raise Damaged(f"a volume of shape {shape}")
     if mask is not None:
         return (decode(data, mask) * int(entry["step"])).astype(dtype)

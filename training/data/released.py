@@ -7,7 +7,7 @@ The records and their arrays; all axes are (X, Y, Z) and point to R, A and S:
     and ``lesion`` or ``lesion_change`` where drawn, bool
 ``healthy``
     ``t1``, ``labels`` uint8 and ``brain`` bool, (N, 91, 109, 91); ``people``, ``age``,
-    ``sex``, ``ventricle_ml`` (N,); ``affine``
+    ``sex``, ``ventricle_ml``, ``head_scale`` (N,) of the released table; ``affine``
 ``label_maps``
     ``codes`` uint8 (N, 182, 218, 182); ``labels`` (54,); ``people`` (N,); ``affine``
 ``lesions``
@@ -172,6 +172,7 @@ def _healthy(data: Path, keep: Collection[str] | None) -> Arrays:
         "age": z["age"][kept],
         "sex": z["sex"][kept],
         "ventricle_ml": np.array([_ventricles(rows[ids[k]]) for k in kept], np.float32),
+        "head_scale": np.array([float(rows[ids[k]]["jac"]) for k in kept], np.float32),
         "affine": affine,
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 SHAPE = (40, 44, 36)
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 1, 0, -30], [0, 0, 1, -10], [0, 0, 0, 1]])
 #: 2 mm volumes (X, Y, Z).
-COARSE = (30, 32, 28)
+COARSE = (44, 46, 42)
 COARSE_AFFINE = np.array([[-2.0, 0, 0, 29.5], [0, 2, 0, -40.5], [0, 0, 2, -20.5], [0, 0, 0, 1]])
 #: A predictor, another one in train, one in test.
 HEALTHY = ("IXI012-HH-1211", "IXI013-HH-1212", "IXI034-HH-1260")
@@ -58,9 +58,9 @@ def save(path: Path, volume: np.ndarray, affine: np.ndarray = AFFINE) -> None:
 def write_healthy(folder: Path, rng: np.random.Generator) -> None:
     folder.mkdir()
     n = len(HEALTHY)
-    brain, ventricle = ball(COARSE, 12), ball(COARSE, 3)
-    labels = np.where(ventricle, 51, np.where(ball(COARSE, 8), 81, 120)) * brain
-    grey = np.where(ventricle, 60, np.where(ball(COARSE, 8), 200, 140)) * brain
+    brain, ventricle = ball(COARSE, 19), ball(COARSE, 3)
+    labels = np.where(ventricle, 51, np.where(ball(COARSE, 14), 81, 120)) * brain
+    grey = np.where(ventricle, 60, np.where(ball(COARSE, 14), 200, 140)) * brain
     t1 = np.stack([grey + rng.integers(-4, 5, COARSE) * 2 for _ in range(n)]) * brain
     zyx = (0, 3, 2, 1)
     np.savez(
@@ -79,8 +79,8 @@ def write_healthy(folder: Path, rng: np.random.Generator) -> None:
         shape_zyx=np.array(COARSE[::-1]),
         ids=np.array(HEALTHY),
     )
-    rows = [(name, 0.008 * ventricle.sum()) for name in HEALTHY]
-    write_table(folder / "ixi_qc.csv", ("id", "ventricle_ml_labels_4_11_49_50_51_52"), rows)
+    rows = [(name, 0.008 * ventricle.sum() * 0.7, 0.7) for name in HEALTHY]
+    write_table(folder / "ixi_qc.csv", ("id", "ventricle_ml_labels_4_11_49_50_51_52", "jac"), rows)
 
 
 def write_label_maps(folder: Path) -> None:

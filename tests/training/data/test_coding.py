@@ -8,7 +8,7 @@ from scipy import ndimage
 from tests.training.data._made import ball
 from training.data.coding import Damaged, decode, encode, expand, shrink
 
-SHAPE = (37, 41, 30)
+SHAPE = (49, 53, 46)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_what_comes_out_is_what_went_in(shape):
 
 
 def test_smooth_volumes_get_small(smooth):
-    mask = ball(SHAPE, 14)
+    mask = ball(SHAPE, 22)
     data = encode(smooth, mask)
     assert np.array_equal(decode(data, mask), smooth * mask)
     assert len(data) < 0.75 * len(lzma.compress(smooth[mask].tobytes()))

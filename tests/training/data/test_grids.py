@@ -26,7 +26,7 @@ def test_other_voxels_do_not_fit():
 
 
 def test_to_ras_is_nibabel_s(rng):
-    volume = rng.integers(0, 99, (5, 6, 7))
+    volume = rng.integers(0, 99, (5, 6, 7)).astype(np.int16)
     affine = np.array([[-2.0, 0, 0, 9], [0, -3, 0, 4], [0, 0, 4, -7], [0, 0, 0, 1]])
     expected = nibabel.as_closest_canonical(nibabel.Nifti1Image(volume, affine))
     turned, new_affine = to_ras(volume[None], affine)

@@ -59,7 +59,7 @@ def test_folder_and_file_give_equal_healthy_people(made, cache, packed):
         one = load_healthy(made, people=people, cache=cache)
         other = load_healthy(packed, people=people)
         assert one.ids == other.ids
-        for name in ("age", "sex", "t1", "labels", "brain", "affine", "ventricle_ml"):
+        for name in ("age", "sex", "t1", "labels", "brain", "affine", "head_scale"):
             a, b = getattr(one, name), getattr(other, name)
             assert np.array_equal(a, b)
             assert a.dtype == b.dtype
