@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from napari_medsyn.errors import MedsynError
 from training.harness import machine
 from training.harness.machine import Machine
 from training.harness.options import add_options, read_options
@@ -61,7 +62,7 @@ def main(kind: type[Recipe[Any]], module: str, arguments: Sequence[str] | None =
             run.resume()
         elif options.start:
             run.start_from(load_file(options.start))
-    except ValueError as error:
+    except (ValueError, MedsynError) as error:
         parser.error(str(error))
     try:
         finished = run.go()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,6 @@ def write_picture(path: Path, picture: Picture) -> None:
     from matplotlib.image import imsave
 
     imsave(path, np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, format="png")
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ``log.jsonl``."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def write_curves(path: Path, lines: Sequence[dict[str, Any]]) -> None:

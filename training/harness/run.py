@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
 
 from training.harness import checkpoint, figures
+from training.harness.log import Log
 from training.harness.machine import generator_of, hardware, seed_of, versions
 from training.harness.options import Settings, differences
 from training.harness.recipe import B, Recipe, Turn
+from training.harness.stopping import asked_to_stop
 
 #: Steps that a line of the log is the mean of.
 LOG_EVERY = 20
@@ -68,8 +68,7 @@ class Run(Generic[B]):
         self._facts = {**(facts or {}), "hardware": hardware(), "versions": versions()}
         self._clock, self._before = clock, 0.0
         self._began = clock()
-        self._sums: dict[str, Tensor | float] = defaultdict(float)
-        self._counts: dict[str, int] = defaultdict(int)
+        self.journal = Log(out / "log.jsonl")
         out.mkdir(parents=True, exist_ok=True)
 
     # ---- what a caller does -----------------------------------------------------------
@@ -111,15 +110,15 @@ class Run(Generic[B]):
         checkpoint.restore(state, self.players, self.averages)
         self.step, self._before = facts["step"], facts["elapsed"]
         self._began = self._clock()
-        self._forget_lines_after(self.step)
+        self.journal.forget_after(self.step)
 
     def go(self) -> bool:
         """Train to the end, or until a signal or the clock says stop; True if at the end."""
         s = self.settings
         if self.step == 0:
-            self._forget_lines_after(0)  # of a session that was killed before it could save
+            self.journal.forget_after(0)  # of a session that was killed before it could save
         saved = looked = begun = self._clock()
-        with _asked_to_stop() as asked, self._batches() as batches:
+        with asked_to_stop() as asked, self._batches() as batches:
             while self.step < s.steps:
                 self.make_step(next(batches))
                 now = self._clock()
@@ -166,10 +165,7 @@ class Run(Generic[B]):
         if math.isfinite(player.clip):
             nn.utils.clip_grad_norm_(player.network.parameters(), player.clip)
         player.optimiser.step()
-        for name, value in turn.terms.items():
-            # Left on the device: reading it would wait for the GPU at every step.
-            self._sums[name] += value.detach() if isinstance(value, Tensor) else value
-            self._counts[name] += 1
+        self.journal.add(turn.terms)
 
     @contextmanager
     def _batches(self) -> Iterator[Iterator[B]]:
@@ -201,12 +197,10 @@ class Run(Generic[B]):
         ------
         Diverged : one of them is not finite.
         """
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        self._sums.clear()
-        self._counts.clear()
+        means = self.journal.take_means()
         if not means:
             return
-        self._write_line({f"train/{name}": value for name, value in means.items()})
+        self.journal.write(self.step, self.elapsed / 60, "train", means)
         strange = [name for name, value in means.items() if not math.isfinite(value)]
         if strange:
             raise Diverged(
@@ -221,13 +215,12 @@ class Run(Generic[B]):
             found = self.recipe.validate(self.networks)
             pictures = self.recipe.pictures(self.networks)
         if found:
-            self._write_line({f"validation/{name}": value for name, value in found.items()})
+            self.journal.write(self.step, self.elapsed / 60, "validation", found)
         folder = self.out / "pictures"
         folder.mkdir(exist_ok=True)
         for name, picture in pictures.items():
             figures.write_picture(folder / f"{self.step:06d}-{name}.png", picture)
-        if (self.out / "log.jsonl").exists():
-            figures.write_curves(self.out / "curves.png", figures.read_log(self.out / "log.jsonl"))
+        figures.write_curves(self.out / "curves.png", self.journal.lines())
 
     def save(self) -> None:
         """Write weights, checkpoint and ``run.json``."""
@@ -251,33 +244,3 @@ class Run(Generic[B]):
             "elapsed_s": round(self.elapsed, 1),
         }
         (self.out / "run.json").write_text(json.dumps(record, indent=2) + "\n")
-
-    def _write_line(self, values: dict[str, float]) -> None:
-        line = {"step": self.step, "minutes": round(self.elapsed / 60, 2)}
-        line |= {name: round(value, 5) for name, value in values.items()}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _forget_lines_after(self, step: int) -> None:
-        """Drop what a session that was killed logged after its last checkpoint."""
-        path = self.out / "log.jsonl"
-        lines = figures.read_log(path) if path.exists() else []
-        kept = [json.dumps(line) + "\n" for line in lines if line["step"] <= step]
-        path.write_text("".join(kept))
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """A list that SIGTERM or SIGINT puts its number into; a second SIGINT interrupts."""
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    old = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

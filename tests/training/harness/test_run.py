@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from tests.training.harness._toy import Toy, ToySettings
 from training.harness import run as run_module
-from training.harness.figures import read_log
+from training.harness.log import Log
 from training.harness.run import Diverged, Run
 
 SETTINGS = ToySettings()
@@ -191,7 +191,7 @@ def test_the_log_of_a_killed_session_is_forgotten_from_the_checkpoint_on(tmp_pat
     second = start(tmp_path)
     second.resume()
     second.go()
-    steps = [line["step"] for line in read_log(tmp_path / "log.jsonl")]
+    steps = [line["step"] for line in Log(tmp_path / "log.jsonl").lines()]
     assert steps == sorted(steps)
     assert 25 not in steps
 
@@ -246,7 +246,7 @@ def test_the_record_says_how_it_was_made(straight):
 
 
 def test_validation_and_pictures(straight, tmp_path):
-    line = next(x for x in read_log(straight / "log.jsonl") if "validation/mae" in x)
+    line = next(x for x in Log(straight / "log.jsonl").lines() if "validation/mae" in x)
     assert line["step"] == 30
     picture = matplotlib.image.imread(straight / "pictures" / "000030-line.png")
     assert picture.shape[:2] == (4, 5)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from tests.training.mmhvae._made import TINY, Slices, seeded, small_visit
 from training.data.grids import MODALITIES
-from training.harness.figures import read_log
+from training.harness.log import Log
 from training.harness.machine import Machine
 from training.harness.run import Run
 from training.mmhvae import adversarial, losses
@@ -126,7 +126,7 @@ def test_loss_falls_on_a_batch_that_repeats(tmp_path):
     seen = []
     for _ in range(40):
         run.make_step(batch)
-        seen.append(float(run._sums.pop("real_loss")))
+        seen.append(run.journal.take_means()["real_loss"])
     assert sum(seen[-8:]) < 0.8 * sum(seen[:8])
 
 
@@ -135,7 +135,7 @@ def test_validation_and_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("training.compare.scoring.SMALLEST_SLICE", 100)
     config = replace(CONFIG, steps=1)
     Run(make(config, validation=(visit,)), config, tmp_path).go()
-    line = next(x for x in read_log(tmp_path / "log.jsonl") if "validation/psnr_T1" in x)
+    line = next(x for x in Log(tmp_path / "log.jsonl").lines() if "validation/psnr_T1" in x)
     assert {"validation/ssim_T1", "validation/psnr_others", "validation/ssim_others"} <= set(line)
     assert -20 < line["validation/psnr_others"] < 40
     names = [p.name for p in (tmp_path / "pictures").iterdir()]
