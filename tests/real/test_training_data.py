@@ -11,7 +11,7 @@ from training.data.grids import MODALITIES
 from training.data.healthy import WHITE_MATTER, load_healthy
 from training.data.masks import load_lesion_masks
 from training.data.multimodal import load_visits
-from training.data.released import SharedFolder
+from training.data.released import VISIT_STEP, SharedFolder
 from training.data.sources import open_source
 from training.data.splits import main, people
 
@@ -73,7 +73,7 @@ def test_a_visit_without_t1(data):
 def test_a_real_scan_comes_back_from_the_packed_form(data, few):
     arrays = open_source(data).record("visits/msv-03_visit1")
     middle = np.s_[:, :, 70:90]
-    volume, brain = arrays["T2"][middle] // 12, arrays["brain"][middle]
+    volume, brain = arrays["T2"][middle] // VISIT_STEP, arrays["brain"][middle]
     assert np.array_equal(decode(encode(volume, brain), brain), volume)
     coded = encode(few.t1[0] // 4, few.brain[0])
     assert np.array_equal(decode(coded, few.brain[0]) * 4, few.t1[0])

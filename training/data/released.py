@@ -36,8 +36,8 @@ from training.data.sources import Arrays, hash_of_files, rows_kept
 FOLDERS = {"ms": "ms/patient", "msv": "ms_visits/patient", "glioma": "glioma/case"}
 #: Intensities are rounded to these steps, here and so in the packed file, which would else
 #: miss its 50 MB: of about 1000 in the visits (released in steps of 4), of 240 in the healthy
-#: people (released in steps of 2).  The error is 0.35 and 0.5 % of the range, root mean square.
-VISIT_STEP, HEALTHY_STEP = 12, 4
+#: people (released in steps of 2).  The error is 0.5 % of the range in both, root mean square.
+VISIT_STEP, HEALTHY_STEP = 16, 4
 #: Integers by which 1.0 of a prepared scan is stored.
 PREPARED_STEPS = 1000
 

@@ -64,7 +64,7 @@ def test_a_prepared_scan_is_read_from_the_cache(made, tmp_path):
     np.savez(tmp_path / "glioma-case00001.npz", brain=volume > 0, **stored)
     arrays = SharedFolder(made, tmp_path).record("visits/glioma-00001")
     assert set(arrays) == {*MODALITIES, "brain"}
-    assert np.unique(arrays["T1"]) == [336]  # 28 steps of 12
+    assert np.unique(arrays["T1"]) == [336]  # 21 steps of 16
 
 
 def test_rounding_by_hand():
