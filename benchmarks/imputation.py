@@ -49,7 +49,7 @@ def make_package(weights: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     shutil.copyfile(weights, folder / "weights.safetensors")
     content = weights.read_bytes()
-    values = make_card(weights.parent, "0.0.0", [], 1.0)
+    values = make_card(weights.parent, "0.0.0", [])
     values["files"] = [
         {
             "name": "weights.safetensors",

@@ -47,12 +47,13 @@ class Imputer(Protocol):
 
 
 class FamilyImputer:
-    """An MMHVAE by way of the product's own family, uncalibrated.
+    """An MMHVAE by way of the product's own family.
 
     Parameters
     ----------
     network : is copied.
     temperature, samples : of the posterior; temperature 0 follows the mean.
+    calibration : as on a card; uncalibrated where None.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class FamilyImputer:
         device: torch.device,
         temperature: float = 0.5,
         samples: int = 4,
+        calibration: Mapping[str, float] | None = None,
     ) -> None:
         network = copy.deepcopy(network)
         assert isinstance(network, MMHVAE)
-        uncalibrated: Any = SimpleNamespace(calibration=None)
-        self._family = MMHVAEFamily(uncalibrated, network, device)
+        card: Any = SimpleNamespace(calibration=calibration)
+        self._family = MMHVAEFamily(card, network, device)
         self._controls = {"temperature": temperature, "samples": samples, "seed": 0}
         self._encodings: Encodings | None = None
 

@@ -18,6 +18,8 @@ from training.voxelwise.regression import VoxelWise
 def imputer_of(weights: Path, device: torch.device | None = None) -> Imputer:
     """Load weights of MMHVAE, with or without mixture, of the U-Net, or a regression.
 
+    An MMHVAE is calibrated if ``calibration.json`` lies beside it.
+
     Raises
     ------
     ValueError : there is no ``run.json`` beside the weights, or it names no architecture.
@@ -38,4 +40,6 @@ def imputer_of(weights: Path, device: torch.device | None = None) -> Imputer:
         return UNetImputer(unet, where)
     network = MMHVAE(Topology.from_card(architecture))
     network.load_state_dict(state)
-    return FamilyImputer(network, where)
+    calibration = weights.parent / "calibration.json"
+    known = json.loads(calibration.read_text()) if calibration.exists() else None
+    return FamilyImputer(network, where, calibration=known)

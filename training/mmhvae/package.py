@@ -16,6 +16,7 @@ from typing import Any
 
 from napari_medsyn.registry.card import parse_card
 from training.data.sources import data_hash
+from training.data.splits import people
 from training.mmhvae.config import GRID_ORIGIN, GRID_SHAPE, MODALITIES
 
 MODEL_ID = "mmhvae-brain-mr-1mm"
@@ -66,16 +67,10 @@ CONTROLS: list[dict[str, Any]] = [
 ]
 TRAINING_DATA = [
     {
-        "name": "Multiple sclerosis, one patient (T1, T1c, T2, FLAIR)",
-        "licence": "CC-BY-4.0",
-        "citation": "Lesjak et al. 2017, Neuroinformatics, doi:10.1007/s12021-017-9348-7",
-        "n": 1,
-    },
-    {
-        "name": "Multiple sclerosis, three patients at two visits (T1, T2, FLAIR)",
+        "name": "Multiple sclerosis, two patients at two visits (T1, T2, FLAIR)",
         "licence": "CC-BY-4.0",
         "citation": "Lesjak et al. 2016, Neuroinformatics",
-        "n": 3,
+        "n": 2,
     },
     {
         "name": "BraTS 2021, one glioma (T1, T1c, T2, FLAIR)",
@@ -87,17 +82,23 @@ TRAINING_DATA = [
         "name": "SynthSeg label maps (simulated contrasts)",
         "licence": "Apache-2.0",
         "citation": "Billot et al. 2023, Medical Image Analysis 86, 102789",
-        "n": 20,
+        "n": len(people("synthseg", "train")),
     },
     {
         "name": "White-matter lesion masks (for simulated lesions)",
         "licence": "CC-BY-4.0",
         "citation": "Lesjak et al. 2017, Neuroinformatics, doi:10.1007/s12021-017-9348-7",
-        "n": 28,
+        "n": len(people("ms", "train")),
+    },
+    {
+        "name": "IXI, healthy people (mean T1 contrast of each tissue, for simulated contrasts)",
+        "licence": "CC-BY-SA-3.0",
+        "citation": "IXI dataset, brain-development.org/ixi-dataset",
+        "n": len(people("ixi", "train")),
     },
 ]
 LIMITATIONS = [
-    "Trained on five people and on simulated brains: expect errors on scanners, ages and "
+    "Trained on three people and on simulated brains: expect errors on scanners, ages and "
     "diseases it has not seen.",
     "Contrast enhancement cannot be known from the other modalities: imputed T1c shows "
     "anatomy, not enhancement.",
@@ -108,10 +109,11 @@ LIMITATIONS = [
 
 
 def card(
-    run: Path, version: str, metrics: list[dict[str, Any]], std_scale: float, data_hash: str = ""
+    run: Path, version: str, metrics: list[dict[str, Any]], data_hash: str = ""
 ) -> dict[str, Any]:
     """The card as JSON values, but for its files.
 
+    The uncertainty is calibrated as ``calibration.json`` of the run says, if there is one.
     `data_hash` is for runs that did not note their own.
     """
     record = json.loads((run / "run.json").read_text())
@@ -138,7 +140,8 @@ def card(
         "controls": CONTROLS,
         "metrics": metrics,
         "training_data": TRAINING_DATA,
-        "licence": "CC-BY-4.0",
+        # IXI's share-alike licence, in the later version that it allows.
+        "licence": "CC-BY-SA-4.0",
         "authors": ["The napari-medsyn developers"],
         "citation": "Method: Dorent et al., Unified cross-modal image synthesis with hierarchical "
         "mixture of product-of-experts, TPAMI 2025, arXiv:2410.19378",
@@ -152,7 +155,7 @@ def card(
             "start": _start(record["start"]),
             "data_hash": record.get("data_hash") or data_hash,
         },
-        "calibration": {"std_scale": std_scale},
+        "calibration": _calibration(run),
     }
 
 
@@ -163,12 +166,11 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, help="JSON list written by the benchmark")
     parser.add_argument("--data", type=Path, help="data folder, if the run did not note its hash")
     parser.add_argument("--preview", type=Path, help="picture to ship beside the weights")
-    parser.add_argument("--std-scale", type=float, default=1.0)
     parser.add_argument("--version", default="1.0.0")
     args = parser.parse_args()
     metrics = json.loads(args.metrics.read_text()) if args.metrics else []
     known = data_hash(args.data) if args.data else ""
-    values = card(args.run, args.version, metrics, args.std_scale, known)
+    values = card(args.run, args.version, metrics, known)
     if not values["provenance"]["data_hash"]:
         parser.error(f"{args.run} did not note what it was trained on; give --data")
     parse_card(json.dumps({**values, "files": [_described(args.run / "weights.safetensors")]}))
@@ -181,6 +183,12 @@ def main() -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     parse_card(text)
     (OUT / "card.json").write_text(text, encoding="utf-8")
+
+
+def _calibration(run: Path) -> dict[str, Any] | None:
+    """What `training.mmhvae.calibrate` found for this run."""
+    path = run / "calibration.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _start(weights: str | None) -> dict[str, str] | None:
