@@ -64,6 +64,7 @@ def write_package(
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_file(dict(tensors), folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable for its owner only
     if preview is not None:
         shutil.copyfile(preview, folder / PREVIEW)
     names = [name for name in (WEIGHTS, PREVIEW) if (folder / name).exists()]

@@ -91,12 +91,14 @@ def fit(
     """
     ours = np.isin(folk.ids, people.judges_people())
     male = folk.sex == "M"
-    x, signs = measured.features, np.where(male, 1.0, -1.0)
+    # Most cells of most tissues are empty in everybody.
+    used = measured.features.any(axis=0)
+    x, signs = measured.features[:, used], np.where(male, 1.0, -1.0)
     age = ridge.fit(x[ours], folk.age[ours], config.strength, config.floor)
     sex = ridge.fit(x[ours], signs[ours], config.strength, config.floor)
     held = cross_validated(x, folk, ours, config)
     slope, intercept = ridge.log_odds_line(held["sex"].ravel(), np.tile(male[ours], config.repeats))
-    network = _network(tissue, age, sex, slope, intercept)
+    network = _network(tissue, used, age, sex, slope, intercept)
     everyone = cross_validated(x, folk, np.ones(len(folk), bool), config)
     test = np.isin(folk.ids, people.test_people())
     unseen = ~ours
@@ -125,7 +127,7 @@ def fit(
             for k, t in enumerate(TISSUES)
         },
         "age_sd": round(float(np.std(held["age"] - folk.age[ours])), 2),
-        "ventricles_sd": _volume(measured, test)["ventricles_rmse_ml"],
+        "ventricles_sd": _volume(measured, ours)["ventricles_rmse_ml"],
         "sex_slope": slope,
         "sex_intercept": intercept,
         "sex_log_loss": _log_loss(slope * held["sex"] + intercept, male[ours]),
@@ -150,11 +152,17 @@ def cross_validated(
 
 
 def _network(
-    tissue: TissueNet, age: ridge.Ridge, sex: ridge.Ridge, slope: float, intercept: float
+    tissue: TissueNet,
+    used: NDArray[np.bool_],
+    age: ridge.Ridge,
+    sex: ridge.Ridge,
+    slope: float,
+    intercept: float,
 ) -> CovariateNet:
     network = CovariateNet(tissue.topology)
     network.tissue.load_state_dict(tissue.state_dict())
-    maps = np.stack([age.weights, slope * sex.weights])
+    maps = np.zeros((2, len(used)))
+    maps[:, used] = age.weights, slope * sex.weights
     scale = np.abs(maps).max(axis=1)
     network.maps.copy_(torch.from_numpy(maps / scale[:, None]))
     network.scale.copy_(torch.from_numpy(scale))

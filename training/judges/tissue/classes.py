@@ -1,4 +1,4 @@
-"""The tissues that the judge tells apart, made of DLMUSE's anatomical labels."""
+"""The tissues that the judge tells apart: those of the simulator, deep grey matter in one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.simulator import anatomy
+
 #: Label of a voxel within the brain that belongs to no tissue: it is not learnt from.
 UNLABELLED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """One class: its code in label maps, key of its volume, name, DLMUSE labels."""
+    """One class.
+
+    Parameters
+    ----------
+    code : in label maps.
+    key : of its volume's reading.
+    name : for people.
+    labels : of DLMUSE.
+    """
 
     code: int
     key: str
@@ -21,22 +31,26 @@ class Tissue:
     labels: tuple[int, ...]
 
 
-#: Ventral diencephalon counts as brain stem, the optic chiasm as white matter.  Labels are
-#: those of MUSE (Doshi et al. 2016, NeuroImage 127), odd numbers from 101 on: right cortex.
+def _tissue(code: int, key: str, name: str, *parts: str) -> Tissue:
+    """The class made of the simulator's tissues of these names."""
+    known = {tissue.name: tissue.dlmuse for tissue in anatomy.TISSUES}
+    return Tissue(code, key, name, tuple(sorted(x for part in parts for x in known[part])))
+
+
 TISSUES = (
-    Tissue(1, "white_matter", "Cerebral white matter", (69, *range(81, 96))),
-    Tissue(2, "cortex", "Cerebral cortex", tuple(range(100, 208))),
-    Tissue(
+    _tissue(1, "white_matter", "Cerebral white matter", "white"),
+    _tissue(2, "cortex", "Cerebral cortex", "cortex"),
+    _tissue(
         3,
         "deep_grey",
         "Deep grey matter, hippocampus and amygdala",
-        (23, 30, 31, 32, 36, 37, 47, 48, 55, 56, 57, 58, 59, 60, 75, 76),
+        *("thalamus", "caudate", "putamen", "pallidum", "hippocampus"),
     ),
-    Tissue(4, "cerebellar_white", "Cerebellar white matter", (40, 41)),
-    Tissue(5, "cerebellar_cortex", "Cerebellar cortex", (38, 39, 71, 72, 73)),
-    Tissue(6, "brain_stem", "Brain stem", (35, 61, 62)),
-    Tissue(7, "ventricles", "Ventricles", (4, 11, 49, 50, 51, 52)),
-    Tissue(8, "external_fluid", "Fluid around the brain", (1, 46)),
+    _tissue(4, "cerebellar_white", "Cerebellar white matter", "cerebellar white"),
+    _tissue(5, "cerebellar_cortex", "Cerebellar cortex", "cerebellar cortex"),
+    _tissue(6, "brain_stem", "Brain stem", "stem"),
+    _tissue(7, "ventricles", "Ventricles", "ventricle"),
+    _tissue(8, "external_fluid", "Fluid around the brain", "fluid"),
 )
 
 

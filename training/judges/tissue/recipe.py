@@ -131,7 +131,9 @@ class TissueRecipe(Recipe[Crops]):
             with self.machine.autocast():
                 shares = network.shares(torch.from_numpy(self.folk.volume(i)))
             rows.append(dice(shares.argmax(dim=0).cpu().numpy() + 1, self.tissues[i]))
-        means = np.mean(rows, axis=0) if rows else []
+        if not rows:
+            return {}
+        means = np.mean(rows, axis=0)
         return {f"dice_{t.key}": float(m) for t, m in zip(TISSUES, means, strict=True)}
 
     def _cube(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
