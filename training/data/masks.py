@@ -22,7 +22,8 @@ class LesionMasks:
     person : (N,) whose each is ("ms-01"); "ms-07" is also the visit of that name.
     age : (N,) float32, years.
     sex : (N,) "F" or "M".
-    volume_ml : (N,) float32, volume of the mask on this grid, ml.
+    volume_ml : (N,) float32, volume of the mask on this grid, ml: 1.3 to 1.7 times that in
+        the head itself, since the grid is affine to MNI.
     masks : (N, 182, 218, 182) bool.  Place is approximate for all but "ms-07".
     affine : (4, 4) voxel index to MNI world, mm.
     """
