@@ -1,8 +1,8 @@
 """Lesions painted into slices: the same lesion in every modality, as each shows it.
 
-A lesion of multiple sclerosis is bright in FLAIR and T2 and iso- to hypointense in T1
-(Filippi et al. 2019, Brain 142, 1858-1875).  How far it stands out of white matter is drawn
-from wide ranges, and differs from place to place within a brain.
+A lesion of multiple sclerosis is brighter than white matter in FLAIR and T2 and as bright or
+darker in T1.  How far it stands out is drawn from wide ranges, and differs from place to
+place within a brain.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _changes(n: int, generator: torch.Generator) -> Tensor:
     severity = torch.rand((n, 1), generator=generator)
     own = torch.rand((n, len(MODALITIES)), generator=generator)
     low, high = torch.tensor([CHANGE[m] for m in MODALITIES]).T
-    change = low + (high - low) * (0.6 * severity + 0.4 * own)
+    change: Tensor = low + (high - low) * (0.6 * severity + 0.4 * own)
     enhancing = torch.rand((n,), generator=generator) < ENHANCING
     change[:, MODALITIES.index("T1c")] += ENHANCED * enhancing
     return change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.data.grids import GRID_SHAPE, MODALITIES
-from training.data.multimodal import Visit
+from training.data.multimodal import BRIGHTEST, Visit
 from training.harness.machine import generator_of
 from training.judges.lesions.bank import Bank, joined, stored
 from training.judges.lesions.painting import paint
@@ -73,6 +73,38 @@ def canvases(visits: Sequence[Visit]) -> list[Canvas]:
         for v in visits
         if v.person in t1
     ]
+
+
+def painted_visit(visit: Visit, lesions: Tensor, seed: int, most: int) -> Visit:
+    """A visit with the lesions of a mask painted in, all of one look.
+
+    Parameters
+    ----------
+    lesions : (Z, X, Y), mask on the model grid.
+    most : neighbouring slices that are kept, those with the most lesion.
+
+    Returns
+    -------
+    The slices; `mask` is False where the visit may have a lesion of its own, too: there the
+    painted mask is not the whole truth.
+    """
+    (source,) = canvases([visit])
+    load = (lesions * source.white).sum(dim=(1, 2)).float()
+    low = 1 + int(load[1:-1].unfold(0, most, 1).sum(dim=1).argmax())
+    images = torch.zeros_like(visit.images)
+    target = torch.zeros_like(visit.mask)
+    for k in range(low, low + most):
+        three = slice(k - 1, k + 2)
+        made, there = paint(
+            visit.images[:, three].float()[None],
+            lesions[three].float()[None],
+            source.white[three].float()[None],
+            source.level[None],
+            generator_of(seed, 0, BANK),
+        )
+        images[:, k], target[k] = made[0, :, 1].half(), there[0]
+    known = (source.known | target) & (images.amax(dim=0) > 0)
+    return replace(visit, images=images.clamp(max=BRIGHTEST), mask=known, lesions=target)
 
 
 def _canvas(visit: Visit, t1: NDArray[np.float32], weight: float) -> Canvas:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_medsyn.models.judges.lesions import LesionNet, LesionTopology, place_in_head
 from training.data.grids import GRID_SHAPE, MODALITIES
-from training.data.multimodal import load_visits
+from training.data.multimodal import Visit, load_visits
 from training.data.sources import data_hash
 from training.harness import options
 from training.harness.figures import mosaic
@@ -24,8 +24,8 @@ from training.harness.recipe import Networks, Picture, Player, Recipe, Turn, one
 from training.judges.lesions.augment import another_look
 from training.judges.lesions.bank import Bank, joined
 from training.judges.lesions.real import PaintedSlices, canvases
-from training.judges.lesions.scoring import overlap
-from training.judges.lesions.simulated import LesionSimulator, Subject, load_subjects
+from training.judges.lesions.scoring import drawn, overlap, volumes
+from training.judges.lesions.simulated import LesionSimulator, load_subjects
 
 #: Share of examples whose crop is centred on a lesion, where there is one.
 CENTRED = 0.7
@@ -36,7 +36,7 @@ SMOOTH = 20.0
 
 
 @dataclass(frozen=True)
-class Settings(options.Settings):
+class LesionSettings(options.Settings):
     """Settings of the lesion judge.
 
     Parameters
@@ -82,14 +82,14 @@ class Crops:
 class LesionRecipe(Recipe[Crops]):
     """Train the lesion judge on simulated and on real slices with lesions painted in."""
 
-    Settings: ClassVar[type[options.Settings]] = Settings
+    Settings: ClassVar[type[options.Settings]] = LesionSettings
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LesionSettings,
         machine: Machine,
         bank: Bank,
-        subjects: Sequence[Subject] = (),
+        subjects: Sequence[Visit] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings, self.machine = settings, machine
@@ -159,20 +159,18 @@ class LesionRecipe(Recipe[Crops]):
         found: dict[str, list[float]] = {}
         for subject in self.subjects:
             for name, given in (("all", MODALITIES), ("t1_t2", ("T1", "T2")), ("t1", ("T1",))):
-                volumes = {m: subject.volumes[m] for m in given}
                 with self.machine.autocast():
-                    found.setdefault(f"dice_{name}", []).append(
-                        overlap(network.probability(volumes) > 0.5, subject.lesions)
-                    )
+                    lesions = network.probability(volumes(subject, given)) > 0.5
+                found.setdefault(f"dice_{name}", []).append(overlap(lesions, drawn(subject)))
         return {name: mean(values) for name, values in found.items()}
 
     def pictures(self, networks: Networks) -> dict[str, Picture]:
         """Of each validation person the slice with most lesion: FLAIR, truth, probability."""
         network, rows = evaluated(networks), []
         for subject in self.subjects:
-            k = int(subject.lesions.sum(axis=(0, 1)).argmax())
-            odds = network.probability(subject.volumes)
-            shown = (subject.volumes["FLAIR"], subject.lesions, odds)
+            truth, scans = drawn(subject), volumes(subject)
+            k = int(truth.sum(axis=(0, 1)).argmax())
+            shown = (scans["FLAIR"], truth, network.probability(scans))
             rows.append([np.asarray(v[:, :, k], np.float32).T[::-1, ::-1] for v in shown])
         return {"subjects": mosaic(rows)} if rows else {}
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from training.data.grids import MODALITIES
+from training.data.multimodal import Visit
 
 Mask = NDArray[np.bool_]
 _TOUCHING = np.ones((3, 3, 3))
@@ -39,8 +43,8 @@ class Agreement:
 def agreement(found: Mask, drawn: Mask, voxel_ml: float = 0.001) -> Agreement:
     """Compare two masks (X, Y, Z) of lesions.
 
-    Lesions are counted as in Carass et al. 2017, NeuroImage 148, 77-102, section 3.3: a
-    lesion is found if it overlaps.  Shares of nothing are NaN.
+    A lesion is found if any of its voxels is, as in the lesion-wise true positive rate of
+    Carass et al. 2017, NeuroImage 148, 77-102.  Shares of nothing are NaN.
     """
     drawn_labels, drawn_count = ndimage.label(drawn, _TOUCHING)
     found_labels, found_count = ndimage.label(found, _TOUCHING)
@@ -70,3 +74,24 @@ def tolerant_overlap(found: Mask, drawn: Mask) -> float:
     near_drawn, near_found = ndimage.binary_dilation(drawn), ndimage.binary_dilation(found)
     right = int((found & near_drawn).sum()) + int((drawn & near_found).sum())
     return right / size if size else float("nan")
+
+
+def volumes(visit: Visit, given: Sequence[str] = MODALITIES) -> dict[str, NDArray[np.float32]]:
+    """The scans of a visit that are there and among `given`: (X, Y, Z), normalised."""
+    return {
+        name: np.ascontiguousarray(visit.images[m].float().numpy().transpose(1, 2, 0))
+        for m, name in enumerate(MODALITIES)
+        if visit.present[m] and name in given
+    }
+
+
+def drawn(visit: Visit) -> Mask:
+    """(X, Y, Z): lesions of a visit.
+
+    Raises
+    ------
+    ValueError : nobody has drawn them.
+    """
+    if visit.lesions is None:
+        raise ValueError(f"{visit.name} has no mask of all lesions; choose another visit")
+    return np.ascontiguousarray(visit.lesions.numpy().transpose(1, 2, 0))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.grids import GRID_SHAPE, MODALITIES
-from training.data.multimodal import normalise
+from training.data.label_maps import load_label_maps
+from training.data.masks import load_lesion_masks
+from training.data.multimodal import Visit, normalise
 from training.data.splits import Part
 from training.harness.machine import generator_of
 from training.judges.lesions.bank import Bank, joined, stored
@@ -32,24 +33,13 @@ NOISE = 0.02
 BANK, SUBJECTS = 101, 102
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A simulated person with lesions, on the model grid.
-
-    Parameters
-    ----------
-    name : indices of the label map and of the lesion mask in their part, joined by "+".
-    volumes : modality to (X, Y, Z) float32, normalised; only some slices are filled.
-    lesions : (X, Y, Z) bool.
-    """
-
-    name: str
-    volumes: dict[str, NDArray[np.float32]]
-    lesions: NDArray[np.bool_]
-
-
 class LesionSimulator(Simulator):
     """The simulator of slices that also says where it has put the lesions."""
+
+    @classmethod
+    def load(cls, data: Path, parts: Sequence[Part] = ("train",)) -> Self:
+        """With the anatomy and the lesions of some parts of the split."""
+        return cls(load_label_maps(data, parts=parts), load_lesion_masks(data, parts=parts))
 
     def bank(self, size: int, seed: int) -> Bank:
         """Random slices, those with lesions preferred; `size` is a multiple of `CHUNK`.
@@ -64,7 +54,7 @@ class LesionSimulator(Simulator):
             ]
         )
 
-    def subject(self, who: int, whose: int, seed: int, most: int | None = None) -> Subject:
+    def subject(self, who: int, whose: int, seed: int, most: int | None = None) -> Visit:
         """One whole person: the same deformation and contrast in all slices.
 
         Parameters
@@ -72,24 +62,30 @@ class LesionSimulator(Simulator):
         who, whose : index of the label map and of the lesion mask.
         most : neighbouring slices that are made, those with the most lesion; all if None.
         """
-        volumes = np.zeros((len(MODALITIES), *GRID_SHAPE), np.float32)
-        lesions = np.zeros(GRID_SHAPE, bool)
+        x, y, z = GRID_SHAPE
+        volumes = np.zeros((len(MODALITIES), z, x, y), np.float32)
+        lesions = torch.zeros((z, x, y), dtype=torch.bool)
         for k in self._heights(who, whose, most):
+            three = slice(k - 1, k + 2)
             generator = generator_of(seed, 0, SUBJECTS)
-            groups = self.groups[who, k - 1 : k + 2][None].float()
-            lesion = self.lesions[whose, k - 1 : k + 2][None].float()
+            groups = self.groups[who, three][None].float()
+            lesion = self.lesions[whose, three][None].float()
             groups, lesion = self._deform(groups, lesion, generator)
             images = self._paint(groups, lesion, generator)
             images = simulate._blur(images, generator) * self._brain(groups, generator)[:, None]
             noise = NOISE * torch.randn(images.shape, generator=generator_of(seed, k, SUBJECTS))
             images = (images + noise).clamp_min(1e-3) * (images > 0)
-            volumes[..., k - 1 : k + 2] = images[0].permute(0, 2, 3, 1).numpy()
-            share = _share(groups, lesion)[0] > HALF
-            lesions[..., k - 1 : k + 2] = share.permute(1, 2, 0).numpy()
-        normal = {
-            m: normalise(volume, volume > 0) for m, volume in zip(MODALITIES, volumes, strict=True)
-        }
-        return Subject(f"{who}+{whose}", normal, lesions)
+            volumes[:, three] = images[0].numpy()
+            lesions[three] = _share(groups, lesion)[0] > HALF
+        normal = np.stack([normalise(volume, volume > 0) for volume in volumes])
+        return Visit(
+            f"{who}+{whose}",
+            f"simulated {who}+{whose}",
+            torch.from_numpy(normal).half(),
+            torch.ones(len(MODALITIES), dtype=torch.bool),
+            torch.from_numpy(normal.max(axis=0) > 0),
+            lesions,
+        )
 
     def _heights(self, who: int, whose: int, most: int | None) -> range:
         """Middles of triples of slices, one above the other."""
@@ -137,7 +133,7 @@ def white_level(images: Tensor, white: Tensor) -> Tensor:
 
 def load_subjects(
     data: Path, parts: Sequence[Part], n: int, seed: int, most: int | None = None
-) -> list[Subject]:
+) -> list[Visit]:
     """`n` simulated people; label maps and lesion masks of `parts` take turns.
 
     Neighbours of the two lists are combined anew in every round, so that no pair comes

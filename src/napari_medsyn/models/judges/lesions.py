@@ -86,12 +86,8 @@ class LesionNet(nn.Module):
         self.topology = topology
         widths = topology.widths
         self.enter = _block(topology.channels, widths[0])
-        self.down = nn.ModuleList(
-            _block(fine, coarse) for fine, coarse in pairwise(widths)
-        )
-        self.up = nn.ModuleList(
-            _block(fine + coarse, fine) for fine, coarse in pairwise(widths)
-        )
+        self.down = nn.ModuleList(_block(fine, coarse) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 1, 1)
 
     def forward(self, slices: Tensor, present: Tensor, place: Tensor) -> Tensor:
@@ -144,7 +140,8 @@ class LesionNet(nn.Module):
             mirrored = self(stack.flip(-2), flags, where.flip(-2)).sigmoid().flip(-2)
             mean = (odds + mirrored)[:, 0] / 2
             out[box[0], box[1], first:last] = mean.permute(1, 2, 0).float().cpu().numpy()
-        return out * inside
+        masked: NDArray[np.float32] = out * inside
+        return masked
 
 
 def place_in_head(shape: tuple[int, ...]) -> Tensor:
