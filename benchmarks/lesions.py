@@ -44,6 +44,8 @@ from napari_medsyn.registry.catalogue import Catalogue
 JUDGE, IMPUTER = "judge-lesions-mr", "mmhvae-brain-mr-1mm"
 #: Seed of the simulated people; calibration and training have others.
 SEED = 1000
+#: A smaller loss of Dice than this is none, and no share of it can be told.
+SMALLEST_LOSS = 0.01
 Volumes = Mapping[str, NDArray[np.float32]]
 
 
@@ -98,7 +100,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="package or weights that impute")
     parser.add_argument("--judge", type=Path, help="folder of a run in place of the package")
     parser.add_argument("--n", type=int, default=20, help="simulated people")
-    parser.add_argument("--slices", type=int, default=48, help="neighbouring slices of each")
+    parser.add_argument("--slices", type=int, default=42, help="neighbouring slices of each")
     parser.add_argument("--without-imputing", action="store_true", help="only scanned modalities")
     parser.add_argument("--out", type=Path, help="folder for lesions.json, metrics, pictures")
     args = parser.parse_args()
@@ -233,7 +235,9 @@ def recovered(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             lost = dice[everything] - dice[missing]
             row = {"cohort": cohort, "missing": name, "all": dice[everything]}
             row |= {"without": dice[missing], "imputed": dice[imputed_]}
-            row["recovered"] = (dice[imputed_] - dice[missing]) / lost if lost > 0 else None
+            row["recovered"] = (
+                (dice[imputed_] - dice[missing]) / lost if lost >= SMALLEST_LOSS else None
+            )
             out.append(row)
     return out
 

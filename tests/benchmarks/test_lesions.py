@@ -1,148 +1,106 @@
-"""The arithmetic of the experiment with missing and imputed FLAIR, by hand."""
+"""The lesion benchmark's own arithmetic, with a segmenter and an imputer of one line."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import lesions
-from benchmarks.lesions import Subject
-
-from napari_medsyn.models.family import Region, Rendered
-from napari_medsyn.models.judges.judge import Verdict
-
-SHAPE = (6, 7, 8)
-
-
-def blocks(*corners: tuple[int, int, int]) -> np.ndarray:
-    """Cubes of 2 x 2 x 2 voxels."""
-    mask = np.zeros((12, 12, 12), bool)
-    for x, y, z in corners:
-        mask[x : x + 2, y : y + 2, z : z + 2] = True
-    return mask
-
-
-def test_perfect_agreement() -> None:
-    truth = blocks((1, 1, 1), (8, 8, 8))
-    figures = lesions.score(truth, truth)
-    assert figures["dice"] == figures["dice_1mm"] == figures["sensitivity"] == 1.0
-    assert figures["false_lesions"] == 0
-    assert figures["true_ml"] == figures["found_ml"] == pytest.approx(0.016)
-
-
-def test_one_found_half_one_missed_one_false() -> None:
-    truth = blocks((1, 1, 1), (8, 8, 8))
-    # The first is found a voxel off: 4 of its 8 voxels; the second is missed; one is false.
-    found = blocks((2, 1, 1), (1, 9, 9))
-    figures = lesions.score(found, truth)
-    assert figures["dice"] == pytest.approx(2 * 4 / 32)
-    # A voxel off is no error here: all 8 found and all 8 drawn voxels of the first are right.
-    assert figures["dice_1mm"] == pytest.approx(16 / 32)
-    assert figures["sensitivity"] == 0.5
-    assert figures["false_lesions"] == 1
-
-
-def test_nobody_has_lesions() -> None:
-    none = np.zeros((4, 4, 4), bool)
-    figures = lesions.score(none, none)
-    assert figures["dice"] is None
-    assert figures["sensitivity"] is None
-    assert figures["false_lesions"] == 0
-
-
-@pytest.mark.parametrize(
-    ("whole", "missing", "imputed", "share"),
-    [
-        (0.6, 0.2, 0.4, 0.5),
-        (0.6, 0.2, 0.6, 1.0),
-        (0.6, 0.2, 0.1, -0.25),
-        (0.6, 0.595, 0.7, None),  # nothing to speak of was lost
-        (0.6, 0.7, 0.7, None),
-        (None, 0.2, 0.3, None),
-    ],
+import torch
+from benchmarks.lesions import (
+    CASES,
+    RECOVERED,
+    Segmenter,
+    averages,
+    card_metrics,
+    recovered,
+    score_visit,
 )
-def test_recovered_share(whole: Any, missing: Any, imputed: Any, share: Any) -> None:
-    assert lesions.recovered(whole, missing, imputed) == (
-        None if share is None else pytest.approx(share)
-    )
+from tests.training.mmhvae._made import small_visit
+
+from napari_medsyn.registry.card import Metric
 
 
-def made_subject() -> Subject:
-    """FLAIR is 1 in the lesion and T1 is 0.5 everywhere."""
-    brain = np.zeros(SHAPE, bool)
-    brain[1:5, 1:6] = True
-    drawn = np.zeros(SHAPE, bool)
-    drawn[2:4, 2:4, 3:5] = True
-    volumes = {
-        "T1": np.where(brain, np.float32(0.5), np.float32(0)),
-        "FLAIR": np.where(drawn, np.float32(1), np.float32(0)),
-    }
-    return Subject("made", "simulated", volumes, brain, drawn, brain.any(axis=(0, 1)))
+class Bright:
+    """A network that finds what is bright in FLAIR, or dark in T1 without one."""
+
+    def probability(self, given):
+        """1 or 0."""
+        if "FLAIR" in given:
+            return (given["FLAIR"] > 0.7).astype(np.float32)
+        return np.zeros_like(next(iter(given.values())))
 
 
-class HalfImputer:
-    """Imputes a FLAIR with the lesion in plane 3, not in plane 4; notes what it is given."""
-
-    def __init__(self) -> None:
-        self.given: list[tuple[str, ...]] = []
-
-    def condition(self, study: Any, controls: Any) -> Any:
-        self.given.append(tuple(study.volumes))
-        return study
-
-    def plan(self, first: Any, slices: Any, controls: Any) -> list[Region]:
-        return [Region((k,)) for k in slices]
-
-    def render(self, study: Any, controls: Any, region: Region) -> Rendered:
-        image = np.zeros((*SHAPE[:2], 1), np.float32)
-        if region.slices == (3,):
-            image[2:4, 2:4] = 1
-        return Rendered(region, {"FLAIR": image})
+@pytest.fixture
+def visit():
+    found = small_visit("ms-07", "ms-07", (True, True, True, True), lesions=True)
+    found.images[3] = torch.where(found.lesions, 1.0, 0.5).half()
+    return found
 
 
-class FlairReader:
-    """Finds what is bright in FLAIR, and nothing without it."""
-
-    card = SimpleNamespace(outputs=("lesions",))
-
-    def read(self, study: Any) -> Verdict:
-        flair = study.volumes.get("FLAIR", np.zeros(SHAPE))
-        return Verdict({}, maps={"lesions": (flair > 0.5).astype(np.uint8)})
-
-
-def test_the_whole_experiment_on_made_models() -> None:
-    family = HalfImputer()
-    rows = list(lesions.score_subject({"needs": FlairReader()}, family, made_subject(), {}))  # type: ignore[dict-item, arg-type]
-    dice = {row["given"]: row["dice"] for row in rows}
-    # Half of the lesion's 8 voxels are imputed: 2 * 4 / (4 + 8).
-    assert dice == {
-        "all": 1.0,
-        "without FLAIR": 0.0,
-        "imputed FLAIR": pytest.approx(2 / 3),
-        "T1 alone": 0.0,
-        "T1, imputed FLAIR": pytest.approx(2 / 3),
-    }
-    assert all("FLAIR" not in given for given in family.given)
-    cohort = lesions.recoveries(lesions.summary(rows), "cohort")
-    assert [line["recovered"] for line in cohort] == [pytest.approx(2 / 3)] * 2
+def imputer(visit, present, slices):
+    """FLAIR shows the left half of the lesions; the others are grey."""
+    shape = (*visit.mask.shape[1:], len(slices))
+    flair = visit.images[3][list(slices)].permute(1, 2, 0).float().numpy().copy()
+    flair[:, 34:] = 0.5
+    assert "FLAIR" not in present
+    grey = np.full(shape, 0.5, np.float32)
+    return SimpleNamespace(mean={"T1": grey, "T1c": grey, "T2": grey, "FLAIR": flair})
 
 
-def test_outermost_planes_are_context_only() -> None:
-    part = made_subject().between(2, 6)
-    assert np.flatnonzero(part.scored).tolist() == [3, 4]
-    assert np.flatnonzero(part.brain.any(axis=(0, 1))).tolist() == [2, 3, 4, 5]
-    whole = made_subject().between(0, SHAPE[2])
-    assert np.flatnonzero(whole.scored).tolist() == list(range(SHAPE[2]))
+def test_each_case_is_given_what_it_says(visit, tmp_path):
+    segment = Segmenter(Bright(), 0.5, 1)
+    rows = {r["given"]: r for r in score_visit(visit, segment, imputer, tmp_path)}
+    assert list(rows) == [case.name for case in CASES]
+    assert rows["all"]["dice"] == rows["FLAIR alone"]["dice"] == 1.0
+    assert rows["without FLAIR"]["dice"] == rows["FLAIR black"]["dice"] == 0.0
+    assert rows["T1 alone"]["dice"] == 0.0
+    # Half of the lesion: 2 * 1 / (1 + 2).
+    for name in ("FLAIR imputed", "T1, others imputed", "imputed FLAIR alone"):
+        assert rows[name]["dice"] == pytest.approx(2 / 3, abs=1e-4)
+    assert (tmp_path / "ms-07.png").is_file()
 
 
-def test_means_leave_out_what_is_not_defined() -> None:
-    row = {
-        "cohort": "real",
-        "segmenter": "s",
+def test_without_an_imputer_only_scans_are_given(visit):
+    rows = list(score_visit(visit, Segmenter(Bright(), 0.5, 1), None))
+    assert [r["given"] for r in rows] == [case.name for case in CASES if not case.imputed]
+
+
+def test_means_over_people_and_what_is_recovered():
+    names = {name for triple in RECOVERED.values() for name in triple}
+    dice = {"all": (0.7, 0.9), "without FLAIR": (0.2, 0.4), "FLAIR imputed": (0.4, 0.5)}
+    rows = [
+        {"cohort": "simulated", "person": str(i), "given": name, "dice": values[i], "found": i}
+        for name, values in dice.items()
+        for i in (0, 1)
+    ]
+    assert set(dice) < names
+    summary = averages(rows)
+    assert summary[0] == {
+        "cohort": "simulated",
         "given": "all",
-        **dict.fromkeys(lesions.FIGURES, 1.0),
+        "n": 2,
+        "dice": pytest.approx(0.8),
+        "found": 0.5,
     }
-    line = lesions.summary([{**row, "dice": 0.4}, {**row, "dice": None}])[0]
-    assert (line["dice"], line["n"]) == (0.4, 2)
+    (row,) = recovered(summary)
+    # 0.8 with all, 0.3 without, 0.45 imputed.
+    assert row["recovered"] == pytest.approx(0.3)
+
+
+def test_nothing_lost_is_nothing_to_recover():
+    rows = [
+        {"cohort": "c", "given": name, "dice": 0.5}
+        for name in ("all", "without FLAIR", "FLAIR imputed")
+    ]
+    (row,) = recovered(rows)
+    assert row["recovered"] is None
+
+
+def test_figures_of_the_card_are_of_scanned_modalities(visit):
+    rows = score_visit(visit, Segmenter(Bright(), 0.5, 1), imputer)
+    metrics = card_metrics(averages([{"cohort": "ms-07", **row} for row in rows]))
+    read = [Metric(**m) for m in metrics]
+    assert {m.name for m in read} >= {"Dice", "Lesions found (share)"}
+    assert not [m for m in read if "imputed" in (m.note or "")]
+    assert [m.value for m in read if m.name == "Dice" and "given all" in (m.note or "")] == [1.0]

@@ -37,6 +37,7 @@ def load_network(run: Path) -> LesionNet:
     architecture = json.loads((run / "run.json").read_text())["architecture"]
     network = LesionNet(LesionTopology.from_card(architecture))
     network.load_state_dict(load_file(run / "weights.safetensors"))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
 
 
