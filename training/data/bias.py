@@ -12,7 +12,6 @@ segmentation", NeuroImage 26, 839-851).
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,42 +139,49 @@ def estimate_all(
     Parameters
     ----------
     volumes, brains : (N, X, Y, Z) as for `estimate`.
-    cache : folder; the file in it is named by the settings, its arrays by what went in.
+    cache : folder; a small file for each volume is kept in its ``bias``, named by the hash of
+        the volume, the brain and the settings, so that no field of other voxels is ever read.
 
     Returns
     -------
     (N, *ORDER) float32.
+
+    Raises
+    ------
+    UnusableFile
+        A file in `cache` is damaged.
     """
-    stored = cache / f"bias-{_settings()}.npz"
-    known = _read(stored)
-    keys = [_key(volume, brain) for volume, brain in zip(volumes, brains, strict=True)]
-    missing = [n for n, key in enumerate(keys) if key not in known]
-    for n in missing:
-        known[keys[n]] = estimate(volumes[n], brains[n])
-    if missing:
-        cache.mkdir(parents=True, exist_ok=True)
-        with whole_file(stored, overwrite=True) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{key: known[key] for key in sorted(known)})
-    found = [known[key] for key in keys]
+    found = [_estimate_once(v, b, cache / "bias") for v, b in zip(volumes, brains, strict=True)]
     return np.stack(found) if found else np.zeros((0, *ORDER), np.float32)
 
 
-def _settings() -> str:
-    settings = (ORDER, PENALTY, STEP, ITERATIONS, CLASSES, LEAST_VARIANCE)
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+def _estimate_once(
+    volume: NDArray[np.uint8], brain: NDArray[np.bool_], folder: Path
+) -> NDArray[np.float32]:
+    stored = folder / f"{_key(volume, brain)}.npy"
+    if stored.exists():
+        return _read(stored)
+    found = estimate(volume, brain)
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(stored, overwrite=True) as temporary:
+        np.save(temporary, found, allow_pickle=False)
+    return found
 
 
 def _key(volume: NDArray[np.uint8], brain: NDArray[np.bool_]) -> str:
-    digest = hashlib.sha256(volume.tobytes())
+    settings = (ORDER, PENALTY, STEP, ITERATIONS, CLASSES, LEAST_VARIANCE, volume.shape)
+    digest = hashlib.sha256(repr(settings).encode())
+    digest.update(volume.tobytes())
     digest.update(np.packbits(brain).tobytes())
-    return digest.hexdigest()[:24]
+    return digest.hexdigest()[:32]
 
 
-def _read(stored: Path) -> dict[str, NDArray[np.float32]]:
-    if not stored.exists():
-        return {}
+def _read(stored: Path) -> NDArray[np.float32]:
     try:
-        with np.load(stored, allow_pickle=False) as z:
-            return {name: z[name] for name in z.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        with stored.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
         raise UnusableFile(stored, f"a damaged cache ({error}); delete it") from error
+    if found.shape != ORDER:
+        raise UnusableFile(stored, f"a damaged cache (shape {found.shape}); delete it")
+    return np.asarray(found, np.float32)

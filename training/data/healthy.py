@@ -32,6 +32,7 @@ class Healthy:
     age : (N,) float32, years.
     sex : (N,) "F" or "M".
     t1 : (N, X, Y, Z) uint8, skull-stripped T1 as released, bias field in it; 0 background.
+        From a packed file rounded to steps of 4.
     labels : (N, X, Y, Z) uint8, DLMUSE anatomical labels; 0 none.
     brain : (N, X, Y, Z) bool.
     affine : (4, 4) voxel index to MNI world, mm.

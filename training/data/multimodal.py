@@ -56,7 +56,8 @@ def load_visits(
 
     Parameters
     ----------
-    data : the shared data folder or a packed file.
+    data : the shared data folder, or a packed file, whose intensities are rounded
+        (`training.data.packing`): no reference to measure an error against.
     parts : of the committed splits.
     cache : folder for the registered glioma, which takes a minute to make; ``runs/data`` of
         the repository where None.

@@ -3,8 +3,8 @@
 The records and their arrays; all axes are (X, Y, Z) and point to R, A and S:
 
 ``visits/<person>[_<visit>]``
-    of `MODALITIES` those that there are, int16 (160, 192, 160) on the model grid; ``brain``,
-    and ``lesion`` or ``lesion_change`` where drawn, bool
+    of `MODALITIES` those that there are, int16 (160, 192, 160) on the model grid, not
+    masked; ``brain``, and ``lesion`` or ``lesion_change`` where drawn, bool
 ``healthy``
     ``t1``, ``labels`` uint8 and ``brain`` bool, (N, 91, 109, 91); ``people``, ``age``,
     ``sex``, ``ventricle_ml``, ``head_scale`` (N,) of the released table; ``affine``
@@ -13,6 +13,9 @@ The records and their arrays; all axes are (X, Y, Z) and point to R, A and S:
 ``lesions``
     ``masks`` bool (N, 182, 218, 182); ``people``, ``age``, ``sex``, ``volume_ml`` (N,);
     ``affine``
+
+Every value is the released one, nothing is rounded, clipped or masked here; but the glioma,
+which was released elsewhere in space, is as the product's preparation leaves it.
 """
 
 from __future__ import annotations
@@ -34,10 +37,6 @@ from training.data.sources import Arrays, hash_of_files, rows_kept
 
 #: Prefix of a person's name to (folder, how the number is written in it).
 FOLDERS = {"ms": "ms/patient", "msv": "ms_visits/patient", "glioma": "glioma/case"}
-#: Intensities are rounded to these steps, here and so in the packed file, which would else
-#: miss its 50 MB: of about 1000 in the visits (released in steps of 4), of 240 in the healthy
-#: people (released in steps of 2).  The error is 0.5 % of the range in both, root mean square.
-VISIT_STEP, HEALTHY_STEP = 16, 4
 #: Integers by which 1.0 of a prepared scan is stored.
 PREPARED_STEPS = 1000
 
@@ -92,7 +91,6 @@ def _visit(folder: Path) -> Arrays:
     if not arrays:
         raise UnusableFile(folder, f"none of {', '.join(MODALITIES)} is here; is --data complete?")
     arrays["brain"] = _nifti(folder / "brain.nii.gz") > 0
-    arrays |= {m: _settled(arrays[m], arrays["brain"]) for m in MODALITIES if m in arrays}
     for kind in ("lesion", "lesion_change"):
         path = folder / f"{kind}.nii.gz"
         if path.exists():
@@ -116,18 +114,7 @@ def _prepared(folder: Path, cache: Path) -> Arrays:
     stored = cache / f"{folder.parent.name}-{folder.name}.npz"
     if not stored.exists():
         _write_prepared(folder, stored)
-    arrays = dict(_npz(stored, (*MODALITIES, "brain")))
-    return arrays | {m: _settled(arrays[m], arrays["brain"]) for m in MODALITIES}
-
-
-def _settled(volume: NDArray[np.int16], brain: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """Rounded, not negative, and 0 outside the brain."""
-    return np.where(brain, rounded(np.maximum(volume, 0), VISIT_STEP), 0).astype(np.int16)
-
-
-def rounded(volume: NDArray[np.integer], step: int) -> NDArray[np.int64]:
-    """The nearest multiples of `step`; halves go to the even one, so the mean stays."""
-    return np.asarray(np.round(volume / step) * step, np.int64)
+    return dict(_npz(stored, (*MODALITIES, "brain")))
 
 
 def _write_prepared(folder: Path, stored: Path) -> None:
@@ -163,9 +150,8 @@ def _healthy(data: Path, keep: Collection[str] | None) -> Arrays:
     kept = rows_kept(people, keep)
     bits = np.unpackbits(drawn["mask_bits"][kept], axis=1, count=int(np.prod(drawn["shape_zyx"])))
     brains, affine = _turned(bits.reshape(-1, *drawn["shape_zyx"]).view(bool), z["affine_xyz"])
-    t1, _ = _turned(z["t1_zyx"][kept], z["affine_xyz"])
     return {
-        "t1": np.where(brains, np.minimum(rounded(t1, HEALTHY_STEP), 252), 0).astype(np.uint8),
+        "t1": _turned(z["t1_zyx"][kept], z["affine_xyz"])[0],
         "labels": _turned(drawn["dlmuse_zyx"][kept], z["affine_xyz"])[0],
         "brain": brains,
         "people": people[kept],

@@ -2,7 +2,8 @@
 
 A *record* is a set of named arrays in which nothing is normalised yet: one visit, or all
 of the healthy people, label maps or lesion masks.  `training.data.released` says what is
-in each and reads it from the folder; `training.data.packing` puts the same into one file.
+in each and reads it from the folder; `training.data.packing` puts the same into one file,
+with intensities rounded.
 """
 
 from __future__ import annotations

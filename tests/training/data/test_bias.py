@@ -65,12 +65,35 @@ def test_fields_made_before_are_read(head, tmp_path, monkeypatch):
     assert first.shape == (1, *ORDER)
     monkeypatch.setattr("training.data.bias.estimate", lambda *_: pytest.fail("made again"))
     assert np.array_equal(estimate_all(volumes, brains, tmp_path), first)
+    assert estimate_all(volumes[:0], brains[:0], tmp_path).shape == (0, *ORDER)
+
+
+def test_fields_of_other_voxels_or_settings_are_never_read(head, tmp_path, monkeypatch):
+    volume, brain, *_ = head
+    volumes, brains = volume.astype(np.uint8)[None], brain[None]
+    first = estimate_all(volumes, brains, tmp_path)
+    one_less = brains.copy()
+    one_less[tuple(np.argwhere(brains)[0])] = False
+    rounded = volumes // 4 * 4
+    asked = []
+    monkeypatch.setattr("training.data.bias.estimate", lambda *_: asked.append(1) or first[0])
+    for v, b in ((rounded, brains), (volumes, one_less), (volumes, brains)):
+        estimate_all(v, b, tmp_path)
+    assert len(asked) == 2
+    monkeypatch.setattr("training.data.bias.ITERATIONS", 11)
+    estimate_all(volumes, brains, tmp_path)
+    assert len(asked) == 3
 
 
 def test_a_damaged_cache_is_named(head, tmp_path):
     volume, brain, *_ = head
     volumes, brains = volume.astype(np.uint8)[None], brain[None]
     estimate_all(volumes, brains, tmp_path)
-    next(tmp_path.iterdir()).write_bytes(b"PK\x03\x04 no")
-    with pytest.raises(UnusableFile, match=r"damaged cache.*delete it"):
+    (stored,) = tmp_path.glob("bias/*.npy")
+    for damage in (b"", b"PK\x03\x04 no", stored.read_bytes()[:-1]):
+        stored.write_bytes(damage)
+        with pytest.raises(UnusableFile, match=r"damaged cache.*delete it"):
+            estimate_all(volumes, brains, tmp_path)
+    np.save(stored, np.zeros((2, 2, 2), np.float32))
+    with pytest.raises(UnusableFile, match=r"damaged cache \(shape \(2, 2, 2\)\); delete it"):
         estimate_all(volumes, brains, tmp_path)

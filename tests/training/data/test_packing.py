@@ -13,7 +13,8 @@ from training.data.label_maps import load_label_maps
 from training.data.masks import load_lesion_masks
 from training.data.multimodal import load_visits
 from training.data.pack import main
-from training.data.packing import pack
+from training.data.packing import STEPS, PackedFile, pack
+from training.data.released import SharedFolder
 from training.data.sources import data_hash, open_source
 
 from napari_medsyn.errors import UnusableFile
@@ -42,28 +43,75 @@ def altered(packed, path, change):
     return path
 
 
-def test_folder_and_file_give_equal_visits(made, cache, packed):
+def test_records_differ_by_rounding_only(made, cache, packed):
+    source, file = open_source(made, cache), open_source(packed)
+    names = [name for person in ("ms-07", "msv-12") for name in file.visits(person)]
+    assert len(names) == len(VISITS)
+    for name in (*names, "healthy", "label_maps", "lesions"):
+        ours, theirs = source.record(name), file.record(name)
+        assert set(theirs) - set(ours) == ({"bias"} if name == "healthy" else set())
+        for key, a in ours.items():
+            b = theirs[key]
+            if key in STEPS:
+                a = (np.round(a / STEPS[key]) * STEPS[key]).astype(a.dtype) * ours["brain"]
+                assert (a != ours[key]).any()
+            assert np.array_equal(a, b), (name, key)
+            assert a.dtype == b.dtype
+
+
+def test_visits_differ_by_half_a_step_at_most(made, cache, packed):
     ours = load_visits(made, parts=PARTS, cache=cache)
     theirs = load_visits(packed, parts=PARTS)
-    assert len(ours) == len(VISITS)
     for one, other in zip(ours, theirs, strict=True):
         assert (one.person, one.name) == (other.person, other.name)
-        for name in ("images", "present", "mask", "lesions", "lesion_change"):
+        for name in ("present", "mask", "lesions", "lesion_change"):
             a, b = getattr(one, name), getattr(other, name)
             assert (a is None and b is None) or torch.equal(a, b)
-            assert a is None or a.dtype == b.dtype
+        # Made intensities are 400 to 1200: 1 stands for at least 800, also after rounding.
+        assert (one.images.float() - other.images.float()).abs().max() < 2 * 8 / 800
 
 
-def test_folder_and_file_give_equal_healthy_people(made, cache, packed):
+def test_healthy_people_have_the_same_fields(made, cache, packed):
     for people in (None, ("ixi-034", "ixi-012")):
         one = load_healthy(made, people=people, cache=cache)
         other = load_healthy(packed, people=people)
         assert one.ids == other.ids
-        for name in ("age", "sex", "t1", "labels", "brain", "affine", "head_scale"):
-            a, b = getattr(one, name), getattr(other, name)
-            assert np.array_equal(a, b)
-            assert a.dtype == b.dtype
-        assert np.array_equal(one.volume(1), other.volume(1))
+        assert np.array_equal(one.fields.coefficients, other.fields.coefficients)
+        assert np.abs(one.volume(1) - other.volume(1)).max() < 2 * 2 / 180
+
+
+def test_values_near_the_end_of_their_type(made, cache, tmp_path, monkeypatch):
+    """Half a step at most, also where the nearest multiple would not fit in eight bits."""
+    brain = np.ones((1, 4, 4, 16), bool)
+    t1 = np.arange(256, dtype=np.uint8).reshape(brain.shape)
+    visit = {"T1": t1[0].astype(np.int16) - 100, "brain": brain[0]}
+    records = {"healthy": {"t1": t1, "brain": brain, "people": np.array(["ixi-012"])}}
+    monkeypatch.setattr("training.data.packing.people", lambda _: ())
+    monkeypatch.setattr("training.data.packing.estimate_all", lambda *_: np.zeros((1, 1)))
+    read = SharedFolder.record
+    monkeypatch.setattr(
+        SharedFolder,
+        "record",
+        lambda self, name: (records | {"visits/ms-07": visit}).get(name) or read(self, name),
+    )
+    pack(made, tmp_path / "a.zip", cache, tell=lambda _: None)
+    file = PackedFile(tmp_path / "a.zip")
+    found = file.record("healthy")["t1"].astype(int)
+    assert np.abs(found - t1).max() == 2
+    # Halves to the even multiple: 2 is 0, 6 is 8.
+    assert found.ravel()[[0, 1, 2, 3, 5, 6, 7, 251, 253, 254, 255]].tolist() == [
+        0, 0, 0, 4, 4, 8, 8, 252, 252, 255, 255]  # fmt: skip
+    # What is negative becomes 0.
+    assert file.record("visits/ms-07")["T1"].ravel()[[0, 99, 108, 109, 125]].tolist() == [
+        0, 0, 0, 16, 32]  # fmt: skip
+
+
+def test_the_manifest_notes_the_steps(packed):
+    with zipfile.ZipFile(packed) as file:
+        records = json.loads(file.read("manifest.json"))["records"]
+    steps = {key: entry.get("step") for entry in records.values() for key, entry in entry.items()}
+    assert {key: step for key, step in steps.items() if step} == {
+        "T1": 16, "T1c": 16, "T2": 16, "FLAIR": 16, "t1": 4}  # fmt: skip
 
 
 def test_folder_and_file_give_equal_label_maps_and_masks(made, packed):
@@ -101,7 +149,7 @@ def test_other_files_are_refused(tmp_path, packed):
     with pytest.raises(UnusableFile, match=r"manifest\.json is missing"):
         open_source(other)
     altered(packed, other, lambda m: m.update({"manifest.json": b'{"version": 99}'}))
-    with pytest.raises(UnusableFile, match="of version 1"):
+    with pytest.raises(UnusableFile, match="of version 2"):
         open_source(other)
 
 
