@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,39 +22,10 @@ from training.data.grids import GRID_ORIGIN, GRID_SHAPE, to_model_grid
 from training.data.healthy import load_healthy
 from training.data.label_maps import load_label_maps
 from training.data.splits import Part
+from training.simulator.covariates import thickness
+from training.simulator.tissues import CODE, code_table
+from training.simulator.tissues import TISSUES as TISSUES  # others look for the table here
 from training.simulator.volumes import Field, Lattice
-
-
-@dataclass(frozen=True, slots=True)
-class Tissue:
-    """One kind of tissue: its code in tissue maps, and the labels that belong to it."""
-
-    code: int
-    name: str
-    freesurfer: tuple[int, ...]
-    dlmuse: tuple[int, ...]
-
-
-#: Codes are places in this table, 0 is background.  Lesions that SynthSeg's maps have (25,
-#: 57) are white matter here: the load is chosen.  The ventral diencephalon is brain stem.
-TISSUES = (
-    Tissue(1, "white", (2, 41, 85, 25, 57, 30, 62), (69, *range(81, 96))),
-    Tissue(2, "cortex", (3, 42, 136, 137, 163, 164), tuple(range(100, 208))),
-    Tissue(3, "cerebellar white", (7, 46), (40, 41)),
-    Tissue(4, "cerebellar cortex", (8, 47), (38, 39, 71, 72, 73)),
-    Tissue(5, "thalamus", (10, 49), (59, 60)),
-    Tissue(6, "caudate", (11, 50, 26, 58), (36, 37, 23, 30, 75, 76)),
-    Tissue(7, "putamen", (12, 51), (57, 58)),
-    Tissue(8, "pallidum", (13, 52), (55, 56)),
-    Tissue(9, "hippocampus", (17, 53, 18, 54), (47, 48, 31, 32)),
-    Tissue(10, "stem", (16, 28, 60), (35, 61, 62)),
-    Tissue(11, "ventricle", (4, 5, 14, 15, 43, 44, 72), (4, 11, 49, 50, 51, 52)),
-    Tissue(12, "fluid", (24,), (1, 46)),
-)
-NAMES = tuple(tissue.name for tissue in TISSUES)
-CODE = {tissue.name: tissue.code for tissue in TISSUES}
-#: Finished maps have one more code than anatomies.
-LESION = len(TISSUES) + 1
 
 #: MNI's usual 2 mm grid, turned to RAS+.
 GRID_2MM = Lattice((91, 109, 91), (-90.0, -126.0, -72.0), 2.0)
@@ -62,48 +34,54 @@ GRID_1MM = Lattice(GRID_SHAPE, GRID_ORIGIN, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """One person's tissues, in MNI space.
+    """One person's tissues, in MNI space; what is derived is made when first asked for.
 
     Parameters
     ----------
     person : whose ("synthseg-01", "ixi-012").
     tissues : (X, Y, Z) uint8 codes of `TISSUES`.
-    walls : (X, Y, Z) uint8 the same, with the ventricles filled by what lies nearest to them.
-    lattice : of `tissues` and `walls`.
-    distances : (2, …) mm to the ventricles' and to the brain's surface, negative inside.
-    normals : (6, …) outward unit normals of both.
+    lattice : of `tissues` and of `walls`.
     """
 
     person: str
     tissues: Tensor
-    walls: Tensor
     lattice: Lattice
-    distances: Field
-    normals: Field
 
-    @classmethod
-    def of(cls, person: str, tissues: NDArray[np.uint8], lattice: Lattice) -> Anatomy:
-        """Measure the distances of a tissue map (X, Y, Z)."""
-        step = round(2 / lattice.spacing)
-        ventricle = _shares(tissues == CODE["ventricle"], step)
-        brain = _shares((tissues > 0) & (tissues != CODE["fluid"]), step)
-        distances = np.stack([signed_distance(share, 2.0) for share in (ventricle, brain)])
-        half = lattice.spacing * (step - 1) / 2
-        coarse = Lattice(
-            distances.shape[1:],
-            (lattice.origin[0] + half, lattice.origin[1] + half, lattice.origin[2] + half),
-            2.0,
-        )
-        normals = np.concatenate([_normals(d)[:, ::2, ::2, ::2] for d in distances])
-        wide = Lattice(normals.shape[1:], coarse.origin, 4.0)
-        return cls(
-            person,
-            torch.from_numpy(np.ascontiguousarray(tissues)),
-            torch.from_numpy(_walls(tissues)),
-            lattice,
-            Field(torch.from_numpy(distances), coarse),
-            Field(torch.from_numpy(normals), wide),
-        )
+    @cached_property
+    def walls(self) -> Tensor:
+        """(X, Y, Z) uint8 `tissues`, with the ventricles filled by what lies nearest to them."""
+        return torch.from_numpy(_walls(self.tissues.numpy()))
+
+    @cached_property
+    def distances(self) -> Field:
+        """(2, …) mm to the ventricles' and to the brain's surface, negative inside; at 2 mm."""
+        tissues = self.tissues.numpy()
+        brain = (tissues > 0) & (tissues != CODE["fluid"])
+        step = round(2 / self.lattice.spacing)
+        shares = (_shares(mask, step) for mask in (tissues == CODE["ventricle"], brain))
+        values = np.stack([signed_distance(share, 2.0) for share in shares])
+        x, y, z = (o + self.lattice.spacing * (step - 1) / 2 for o in self.lattice.origin)
+        return Field(torch.from_numpy(values), Lattice(values.shape[1:], (x, y, z), 2.0))
+
+    @cached_property
+    def normals(self) -> Field:
+        """(6, …) outward unit normals of both surfaces; at 4 mm."""
+        distances, lattice = self.distances.values.numpy(), self.distances.lattice
+        normals = np.concatenate([_normals(distance)[:, ::2, ::2, ::2] for distance in distances])
+        wide = Lattice(normals.shape[1:], lattice.origin, 2 * lattice.spacing)
+        return Field(torch.from_numpy(normals), wide)
+
+    def thickness(self, spacing: float) -> float:
+        """How thick the cortex is as it stands, mm, on a grid of this spacing; remembered."""
+        if spacing not in self._thickness:
+            every = round(spacing / self.lattice.spacing)
+            tissues = self.tissues[::every, ::every, ::every]
+            self._thickness[spacing] = thickness(tissues, spacing)
+        return self._thickness[spacing]
+
+    @cached_property
+    def _thickness(self) -> dict[float, float]:
+        return {}
 
 
 def load_anatomies(
@@ -132,7 +110,7 @@ def load_anatomies(
         table = code_table("freesurfer", int(maps.labels.max()) + 1)
         for person, codes in zip(maps.ids, maps.codes, strict=True):
             tissues = to_model_grid(table[maps.labels[codes]], maps.affine)
-            found.append(Anatomy.of(person, tissues, GRID_1MM))
+            found.append(Anatomy(person, torch.from_numpy(tissues), GRID_1MM))
     if "ixi" in sources:
         people = load_healthy(data, parts=parts, cache=cache)
         table = code_table("dlmuse", 256)
@@ -140,17 +118,8 @@ def load_anatomies(
             tissues = table[people.labels[i]]
             # DLMUSE leaves most of the fluid around the brain without a label.
             tissues[(tissues == 0) & people.brain[i]] = CODE["fluid"]
-            found.append(Anatomy.of(person, tissues, GRID_2MM))
+            found.append(Anatomy(person, torch.from_numpy(tissues), GRID_2MM))
     return found
-
-
-def code_table(scheme: str, size: int) -> NDArray[np.uint8]:
-    """(size,) tissue code of each label of "freesurfer" or "dlmuse", 0 where there is none."""
-    table = np.zeros(size, np.uint8)
-    for tissue in TISSUES:
-        labels = np.array(getattr(tissue, scheme))
-        table[labels[labels < size]] = tissue.code
-    return table
 
 
 def signed_distance(share: NDArray[np.floating], spacing: float) -> NDArray[np.float32]:

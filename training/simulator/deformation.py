@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.simulator.anatomy import Anatomy
 from training.simulator.volumes import Field, Lattice
 
 #: Nodes of the velocity: MNI's head, 10 mm apart.
 NODES = Lattice((21, 25, 21), (-100.0, -136.0, -82.0), 10.0)
 #: Standard deviation of the velocity (mm) and over how many nodes it is smooth.
-VELOCITIES = ((5.0, 3.0), (2.2, 1.2))
-SQUARINGS = 5
+VELOCITIES = ((3.5, 3.0), (1.5, 1.2))
+SQUARINGS = 4
 
 #: How far (mm) the surroundings follow when the ventricles' surface moves: outside, inside.
 VENTRICLE_REACH = (14.0, 8.0)
@@ -31,52 +30,35 @@ VENTRICLE_REACH = (14.0, 8.0)
 BRAIN_REACH = (4.0, 3.0)
 
 
-@dataclass(frozen=True, eq=False)
-class Warp:
-    """Where in an anatomy the points of a new head come from.
-
-    Parameters
-    ----------
-    displacement : (3, …) mm, added to a point.
-    linear : (3, 3) and
-    shift : (3,) mm, the affine that follows.
-    """
-
-    displacement: Field
-    linear: Tensor
-    shift: Tensor
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """(…, 3) world positions in the anatomy of (…, 3) points of the new head, mm."""
-        moved = points + self.displacement.at(points).movedim(0, -1)
-        return moved @ self.linear.T + self.shift
-
-
-def random_warp(generator: torch.Generator, *, strength: float = 1.0, mirror: bool = True) -> Warp:
-    """A random diffeomorphism and affine.
+def random_warp(generator: torch.Generator, *, strength: float = 1.0, mirror: bool = True) -> Field:
+    """A random diffeomorphism and affine: where the points of a new head come from.
 
     Parameters
     ----------
     strength : 0 leaves the anatomy as it is (but for the mirror).
     mirror : left and right may be swapped.
+
+    Returns
+    -------
+    (3, …) world positions in the anatomy, mm, on `NODES`, which reach beyond every head.
     """
     velocity = torch.zeros(3, *NODES.shape)
     for size, width in VELOCITIES:
         velocity += strength * size * _smooth(NODES.shape, width, generator)
-    field = Field(exponentiate(velocity), NODES)
     angles = strength * 0.05 * torch.randn(3, generator=generator)
     scales = 1 + strength * 0.03 * torch.randn(3, generator=generator).clamp(-2, 2)
     shift = strength * 2.0 * torch.randn(3, generator=generator)
     linear = rotation(angles) * scales
     if mirror and float(torch.rand((), generator=generator)) < 0.5:
         linear[:, 0] *= -1
-    return Warp(field, linear, shift)
+    moved = NODES.points() + exponentiate(velocity).movedim(0, -1)
+    return Field((moved @ linear.T + shift).movedim(-1, 0), NODES)
 
 
 def exponentiate(velocity: Tensor) -> Tensor:
     """(3, X, Y, Z) displacement of one unit of time along a stationary velocity on `NODES`, mm."""
     points = NODES.points()
-    displacement = velocity / 2**SQUARINGS
+    displacement: Tensor = velocity / 2**SQUARINGS
     for _ in range(SQUARINGS):
         onward = Field(displacement, NODES).at(points + displacement.movedim(0, -1))
         displacement = displacement + onward
@@ -109,28 +91,39 @@ class Moves:
     brain: float = 0.0
 
 
-def moved(anatomy: Anatomy, points: Tensor, distances: Tensor, moves: Moves) -> Tensor:
-    """Where in the anatomy points come from when its surfaces have moved.
-
-    Along the normal the old distance is a monotonic function of the new one,
-    old = new - a exp(-|new| / reach), so no two points have one origin as long as
-    |a| < reach; `strength_of` keeps to that.
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What points of an anatomy must know of its surfaces to follow when they move.
 
     Parameters
     ----------
-    points : (…, 3) world, mm.
-    distances : (2, …) of `anatomy.distances` at the points.
+    points : (N, 3) world, mm.
+    distances : (2, N) mm to the ventricles' and to the brain's surface, negative inside.
+    normals : (6, N) outward unit normals of both.
     """
-    normals = anatomy.normals.at(points)
-    ventricle = strength_of(moves.ventricles, VENTRICLE_REACH)
-    brain = strength_of(moves.brain, BRAIN_REACH)
-    push = (ventricle * _fading(distances[0], VENTRICLE_REACH))[None] * normals[:3]
-    push = push + (brain * _fading(distances[1], BRAIN_REACH))[None] * normals[3:]
-    return points - push.movedim(0, -1)
+
+    points: Tensor
+    distances: Tensor
+    normals: Tensor
+
+    def origins(self, moves: Moves) -> Tensor:
+        """(N, 3) where in the anatomy the points come from when its surfaces have moved.
+
+        Along the normal the old distance is a monotonic function of the new one,
+        old = new - a exp(-|new| / reach), so no two points have one origin as long as
+        |a| < reach; `strength_of` keeps to that.
+        """
+        parts = ((moves.ventricles, VENTRICLE_REACH), (moves.brain, BRAIN_REACH))
+        push = torch.zeros_like(self.normals[:3])
+        for i, (move, reach) in enumerate(parts):
+            if move:
+                size = strength_of(move, reach) * _fading(self.distances[i], reach)
+                push += size * self.normals[3 * i : 3 * i + 3]
+        return self.points - push.T
 
 
 def strength_of(move: float, reach: tuple[float, float]) -> float:
-    """`a` of `moved` by which a surface moves `move` mm outward.
+    """`a` of `Surroundings.origins` by which a surface moves `move` mm outward.
 
     Where the surface comes to lie, the old distance is 0: a = move exp(|move| / reach).
     """

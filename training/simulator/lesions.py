@@ -18,7 +18,7 @@ from torch import Tensor
 
 from training.data.masks import load_lesion_masks
 from training.data.splits import Part
-from training.simulator.anatomy import CODE
+from training.simulator.tissues import CODE
 from training.simulator.volumes import Field, Lattice, smooth_noise
 
 #: Tissues that lesions grow in.
@@ -41,8 +41,9 @@ class LesionPlaces:
     def __init__(self, data: Path, parts: Sequence[Part] = ("train",)) -> None:
         masks = load_lesion_masks(data, parts=parts)
         lattice = _lattice_2mm(masks.masks.shape[1:], masks.affine)
-        own = np.stack([_halved(mask, OWN_BLUR) for mask in masks.masks])
-        common = np.stack([_halved(mask, COMMON_BLUR) for mask in masks.masks]).mean(axis=0)
+        halves = [_halved(mask) for mask in masks.masks]
+        own = np.stack([ndimage.gaussian_filter(half, OWN_BLUR / 2) for half in halves])
+        common = ndimage.gaussian_filter(np.mean(halves, axis=0), COMMON_BLUR / 2)
         common = common + common[::-1]  # lesions take no side
         self.people, self.volume_ml = masks.person, masks.volume_ml
         self._own = torch.from_numpy(own)
@@ -52,23 +53,23 @@ class LesionPlaces:
     def draw_load(self, generator: torch.Generator) -> float:
         """A load (ml): one patient's, times a factor between 2/3 and 3/2."""
         whose = int(torch.randint(len(self.volume_ml), (), generator=generator))
-        factor = 1.5 ** float(2 * torch.rand((), generator=generator) - 1)
+        factor: float = 1.5 ** float(2 * torch.rand((), generator=generator) - 1)
         return float(self.volume_ml[whose]) * factor
 
     def score(
-        self, points: Tensor, lattice: Lattice, load_ml: float, generator: torch.Generator
+        self, points: Tensor, noise: Tensor, load_ml: float, generator: torch.Generator
     ) -> Tensor:
-        """(…) how likely lesions are at points of an anatomy, in no unit.
+        """(N,) how likely lesions are at points of an anatomy, in no unit.
 
         Parameters
         ----------
-        points : (X, Y, Z, 3) world in the anatomy, mm.
-        lattice : of the new head, for the noise.
+        points : (N, 3) world in the anatomy, mm.
+        noise : (N,) of `score_noise` at the points.
         load_ml : wanted; patients with a similar load are looked at first.
         """
         ratio = torch.log(torch.as_tensor(self.volume_ml) / max(load_ml, 0.1)).abs()
         chosen = torch.multinomial(torch.exp(-ratio), min(2, len(ratio)), generator=generator)
-        score = COMMON * self._common.at(points)[0]
+        score = noise + COMMON * self._common.at(points)[0]
         for weight, whose in zip((PATIENTS, 0.6 * PATIENTS), chosen.tolist(), strict=False):
             place = points
             if float(torch.rand((), generator=generator)) < 0.5:
@@ -76,8 +77,6 @@ class LesionPlaces:
             place = place + 2.0 * torch.randn(3, generator=generator)
             own = Field(self._own[whose][None], self._lattice)
             score = score + weight * own.at(place)[0]
-        for width, size in NOISE:
-            score = score + size * smooth_noise(lattice, width, generator)[0]
         return score
 
     def expected_share(self, lattice: Lattice) -> float:
@@ -91,24 +90,29 @@ class LesionPlaces:
         return here / everywhere * lattice.spacing * lattice.shape[2] / thickness
 
 
-def grow(tissues: Tensor, score: Tensor, voxels: int) -> Tensor:
-    """(…) bool: the `voxels` highest scores within the tissues that lesions grow in."""
-    host = torch.zeros(16, dtype=torch.bool)
-    host[list(HOSTS)] = True
-    inside = host[tissues.long()]
-    available = int(inside.sum())
-    if voxels <= 0 or available == 0:
-        return torch.zeros_like(inside)
-    limit = score[inside].kthvalue(max(1, available - voxels + 1)).values
-    return inside & (score >= limit)
+def score_noise(lattice: Lattice, generator: torch.Generator) -> Tensor:
+    """(X, Y, Z) what makes the lesions of one head differ from those of another."""
+    noise = torch.zeros(lattice.shape)
+    for width, size in NOISE:
+        noise += size * smooth_noise(lattice, width, generator)[0]
+    return noise
 
 
-def _halved(mask: NDArray[np.bool_], blur: float) -> NDArray[np.float32]:
-    """(X/2, Y/2, Z/2) float32: a 1 mm mask, blurred by `blur` mm, at 2 mm."""
+def hosts(tissues: Tensor) -> Tensor:
+    """(…) bool: the tissues that lesions grow in."""
+    return torch.isin(tissues, torch.tensor(HOSTS, dtype=tissues.dtype))
+
+
+def grow(score: Tensor, voxels: int) -> Tensor:
+    """Indices of the `voxels` highest scores (N,); all of them where there are fewer."""
+    return torch.topk(score, max(0, min(voxels, len(score))), sorted=False).indices
+
+
+def _halved(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(X/2, Y/2, Z/2) float32: what share of each 2 mm voxel a 1 mm mask fills."""
     x, y, z = (n // 2 for n in mask.shape)
     blocks = mask[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
-    share = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
-    return ndimage.gaussian_filter(share, blur / 2)  # type: ignore[no-any-return]
+    return blocks.mean(axis=(1, 3, 5), dtype=np.float32)  # type: ignore[no-any-return]
 
 
 def _lattice_2mm(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Lattice:

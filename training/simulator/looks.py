@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training.data.grids import MODALITIES
-from training.simulator.anatomy import LESION, NAMES
+from training.simulator.tissues import LESION, NAMES
 
 FILE = Path(__file__).with_name("looks.json")
 #: Tissues in the order of their codes, from 1 on.

@@ -21,8 +21,8 @@ from training.data.grids import MODALITIES, to_model_grid
 from training.data.healthy import Healthy, load_healthy
 from training.data.label_maps import load_label_maps
 from training.data.multimodal import Visit, load_visits
-from training.simulator.anatomy import CODE, NAMES, TISSUES, code_table
 from training.simulator.looks import FILE, FLUIDS
+from training.simulator.tissues import CODE, NAMES, TISSUES, code_table
 
 ITERATIONS = 12
 #: Distance of the samples, voxels, and blur of the prior, mm.
@@ -48,7 +48,7 @@ def priors(data: Path) -> NDArray[np.float32]:
         total = shares if total is None else total + shares
     assert total is not None
     blurred = [ndimage.gaussian_filter(share, BLUR / STRIDE) for share in total / len(maps)]
-    return np.stack(blurred) + 1e-4
+    return np.stack(blurred) + np.float32(1e-4)
 
 
 def fit(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from training.data.grids import MODALITIES
-from training.simulator.anatomy import CODE, LESION
 from training.simulator.looks import Look
+from training.simulator.tissues import CODE, LESION
 from training.simulator.volumes import Lattice, smooth_noise
 
 T1C = MODALITIES.index("T1c")

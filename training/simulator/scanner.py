@@ -24,6 +24,7 @@ class Scanner:
     point_spread_mm : standard deviation of in-plane blur, (low, high).
     thick_mm : slice thickness (low, high); those up to 1.5 mm are not blurred further.
     thick_share : share of scans with thick slices.
+    thick_axes : across which axes slices may be thick: 0 sagittal, 1 coronal, 2 axial.
     bias : standard deviation of the multiplicative field, (low, high).
     noise : standard deviation of Rician noise, (low, high), in units of the look.
     gamma : standard deviation of the logarithm of a contrast exponent.
@@ -32,6 +33,7 @@ class Scanner:
     point_spread_mm: tuple[float, float] = (0.5, 1.1)
     thick_mm: tuple[float, float] = (2.0, 4.0)
     thick_share: float = 0.4
+    thick_axes: tuple[int, ...] = (0, 1, 2)
     bias: tuple[float, float] = (0.0, 0.06)
     noise: tuple[float, float] = (0.0, 0.03)
     gamma: float = 0.0
@@ -42,32 +44,37 @@ def scan(images: Tensor, lattice: Lattice, scanner: Scanner, generator: torch.Ge
 
     The background stays 0.  A slab too thin for it is not blurred across its slices.
     """
-    inside = images.amax(dim=0) > 0
-    out = []
-    for image in images:
-        spread = uniform(scanner.point_spread_mm, generator) / lattice.spacing
-        sigmas = [spread] * 3
-        if float(torch.rand((), generator=generator)) < scanner.thick_share:
-            axis = int(torch.randint(3, (), generator=generator))
-            thick = uniform(scanner.thick_mm, generator) / FWHM / lattice.spacing
-            sigmas[axis] = max(spread, thick)
-        out.append(
-            gaussian(image, [s if n > 5 else 0.0 for s, n in zip(sigmas, image.shape, strict=True)])
-        )
-    blurred = torch.stack(out)
-    gammas = torch.exp(scanner.gamma * torch.randn(len(images), generator=generator))
+    inside = images.amax(dim=0).flatten().nonzero()[:, 0]
+    blurred = torch.stack([_blurred(image, lattice, scanner, generator) for image in images])
+    values = blurred.flatten(1)[:, inside]
     if scanner.gamma:
-        blurred = blurred.clamp_min(1e-4) ** gammas[:, None, None, None]
-    size = torch.tensor([uniform(scanner.bias, generator) for _ in images])
+        gammas = torch.exp(scanner.gamma * torch.randn(len(images), 1, generator=generator))
+        values = values.clamp_min(1e-4) ** gammas
+    size = torch.tensor([[uniform(scanner.bias, generator)] for _ in images])
     if float(size.max()) > 0:
         bias = smooth_noise(lattice, 60.0, generator, channels=len(images))
-        blurred = blurred * torch.exp(size[:, None, None, None] * bias)
-    level = torch.tensor([uniform(scanner.noise, generator) for _ in images])[:, None, None, None]
+        values = values * torch.exp(size * bias.flatten(1)[:, inside])
+    level = torch.tensor([[uniform(scanner.noise, generator)] for _ in images])
     if float(level.max()) > 0:
-        shape = (2, *blurred.shape)
-        real, imaginary = level * torch.randn(shape, generator=generator)
-        blurred = ((blurred + real) ** 2 + imaginary**2).sqrt()
-    return blurred * inside
+        real, imaginary = level * torch.randn(2, *values.shape, generator=generator)
+        values = ((values + real) ** 2 + imaginary**2).sqrt()
+    out = torch.zeros_like(images)
+    out.view(len(images), -1)[:, inside] = values
+    return out
+
+
+def _blurred(
+    image: Tensor, lattice: Lattice, scanner: Scanner, generator: torch.Generator
+) -> Tensor:
+    """(X, Y, Z) one modality at its own resolution."""
+    spread = uniform(scanner.point_spread_mm, generator) / lattice.spacing
+    sigmas = [spread] * 3
+    if float(torch.rand((), generator=generator)) < scanner.thick_share:
+        chosen = int(torch.randint(len(scanner.thick_axes), (), generator=generator))
+        thick = uniform(scanner.thick_mm, generator) / FWHM / lattice.spacing
+        sigmas[scanner.thick_axes[chosen]] = max(spread, thick)
+    sizes = zip(sigmas, image.shape, strict=True)
+    return gaussian(image, [sigma if n > 5 else 0.0 for sigma, n in sizes])
 
 
 def to_full_scale(
@@ -82,12 +89,12 @@ def to_full_scale(
     shares : (4,); ones for a whole brain, less for a slab of one: other slices may be
         brighter.
     """
-    values = images[:, brain]
-    if values.shape[1] == 0:
+    voxels = brain.flatten().nonzero()[:, 0]
+    if len(voxels) == 0:
         return images
-    if values.shape[1] > SAMPLED:
-        chosen = torch.randint(values.shape[1], (SAMPLED,), generator=generator)
-        values = values[:, chosen]
+    if len(voxels) > SAMPLED:
+        voxels = voxels[torch.randint(len(voxels), (SAMPLED,), generator=generator)]
+    values = images.flatten(1)[:, voxels]
     rank = max(1, round(0.995 * values.shape[1]))
     high = values.kthvalue(rank, dim=1).values.clamp_min(1e-3)
     return (images * (shares / high)[:, None, None, None]).clamp_(0, 1.5)

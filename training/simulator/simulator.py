@@ -17,42 +17,17 @@ from torch import Tensor
 from training.data.grids import MODALITIES
 from training.data.splits import Part
 from training.simulator import deformation, lesions
-from training.simulator.anatomy import CODE, GRID_1MM, GRID_2MM, LESION, Anatomy, load_anatomies
+from training.simulator.anatomy import GRID_1MM, GRID_2MM, Anatomy, load_anatomies
+from training.simulator.covariates import Covariates, measure
+from training.simulator.head import Head, make_head
 from training.simulator.looks import Look, Looks
 from training.simulator.painting import paint
 from training.simulator.scanner import Scanner, scan, to_full_scale, uniform
-from training.simulator.volumes import Lattice, lookup
+from training.simulator.tissues import LESION
+from training.simulator.volumes import Box, Lattice
 
 #: Bounds of a slab's 99.5th percentile over its brain's, by modality.
 BRIGHTER = ((0.88, 1.0), (0.55, 0.9), (0.85, 1.02), (0.85, 1.02))
-#: Brain masks end this far (mm) outside the tissue, as brain extractions differ.
-MARGIN_MM = (1.0, 6.0)
-#: Moves (mm) of surfaces that are drawn where no size is asked for.
-VENTRICLE_MOVES, BRAIN_MOVES = (-1.5, 4.0), (-0.5, 0.3)
-
-
-@dataclass(frozen=True)
-class Covariates:
-    """What is known of a simulated person; None where it was not asked for and not drawn.
-
-    Parameters
-    ----------
-    age : years.
-    sex : "F" or "M".
-    ventricle_ml : ventricles in MNI space, ml.
-    thickness_mm : volume of the cortex over the area of its inner surface, mm.
-    head_ml : intracranial volume of the head itself, ml; it is normalised away in MNI space.
-    lesion_ml : white-matter lesions, ml.
-    cohort : name of the source.
-    """
-
-    age: float | None = None
-    sex: str | None = None
-    ventricle_ml: float | None = None
-    thickness_mm: float | None = None
-    head_ml: float | None = None
-    lesion_ml: float | None = None
-    cohort: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +100,7 @@ class Simulator:
         slab: int | None = None,
         scanner: Scanner | None = None,
         look: Look | None = None,
+        anatomies: Sequence[int] | None = None,
     ) -> Simulated:
         """Simulate heads, or slabs of heads.
 
@@ -137,24 +113,33 @@ class Simulator:
         slab : number of neighbouring axial slices, at random heights; whole heads if None.
         scanner, look : of one cohort, instead of the simulator's own and of drawn ones.
 
+        anatomies : which of `usable` each is made from; by chance where None.
+
         Raises
         ------
         ValueError
-            `covariates` are not `n`, or there is no grid of this spacing.
+            `covariates` or `anatomies` are not `n`, or there is no grid of this spacing.
         """
         if covariates is not None and len(covariates) != n:
             raise ValueError(f"{len(covariates)} covariates were given for {n} heads")
         grids = {2.0: GRID_2MM, 1.0: GRID_1MM}
         if spacing not in grids:
             raise ValueError(f"heads are made at 1 or 2 mm, not at {spacing} mm")
+        usable = self.usable(spacing)
+        if anatomies is None:
+            anatomies = torch.randint(len(usable), (n,), generator=generator).tolist()
+        if len(anatomies) != n:
+            raise ValueError(f"{len(anatomies)} anatomies were given for {n} heads")
         heads = []
         for i in range(n):
             asked = covariates[i] if covariates else Covariates()
-            heads.append(self._head(grids[spacing], asked, slab, scanner, look, generator))
+            anatomy = usable[anatomies[i]]
+            heads.append(self._head(anatomy, grids[spacing], asked, slab, scanner, look, generator))
         return _together(heads)
 
     def _head(
         self,
+        anatomy: Anatomy,
         grid: Lattice,
         asked: Covariates,
         slab: int | None,
@@ -162,108 +147,55 @@ class Simulator:
         look: Look | None,
         generator: torch.Generator,
     ) -> Simulated:
-        chosen = int(torch.randint(len(self.anatomies), (), generator=generator))
-        anatomy = self.anatomies[chosen]
-        warp = deformation.random_warp(generator, strength=self.strength)
-        middle = 0
-        if slab is None:
-            lattice = _box(grid)
-        else:
+        middle, lattice = 0, grid
+        if slab is not None:
             middle = _height(grid, slab, generator)
             lattice = grid.slices(middle - slab // 2, middle - slab // 2 + slab)
-        asked = self._completed(asked, generator)
-        tissues, brain = self._tissues(anatomy, warp, lattice, asked, slab is not None, generator)
+        if asked.lesion_ml is None:
+            asked = replace(asked, lesion_ml=round(self.places.draw_load(generator), 3))
+        warp = deformation.random_warp(generator, strength=self.strength)
+        head = make_head(anatomy, warp, lattice, asked, generator, steered=slab is None)
+        self._grow_lesions(head, asked.lesion_ml or 0.0, generator, share=slab is not None)
         drawn = look or self.looks.draw(generator, self.width)
-        images = paint(tissues, lattice, drawn, generator)
-        images = scan(images, lattice, scanner or self.scanner, generator) * brain
+        brain = head.tissues > 0
+        images = paint(head.tissues, head.lattice, drawn, generator)
+        images = scan(images, head.lattice, scanner or self.scanner, generator)
         shares = torch.ones(len(MODALITIES))
         if slab is not None:
             shares = torch.tensor([uniform(limits, generator) for limits in BRIGHTER])
         images = to_full_scale(images, brain, shares, generator)
-        measured = asked if slab is not None else measure(tissues, lattice, asked)
         if slab is None:
-            images, tissues, brain = (_onto(x, lattice, grid) for x in (images, tissues, brain))
-            lattice = grid
+            measured = measure(head.tissues, grid.spacing, asked)
+        else:
+            measured = replace(asked, ventricle_ml=None, lesion_ml=None, thickness_mm=None)
+        images, tissues, brain = (
+            _onto(x, lattice.shape, head.box) for x in (images, head.tissues, brain)
+        )
         return Simulated(
             images[None], tissues[None], brain[None], lattice, (measured,), (asked,),
             (anatomy.person,), torch.tensor([middle]),
         )  # fmt: skip
 
-    def _completed(self, asked: Covariates, generator: torch.Generator) -> Covariates:
-        if asked.lesion_ml is None:
-            asked = replace(asked, lesion_ml=round(self.places.draw_load(generator), 3))
-        return asked
+    def usable(self, spacing: float) -> Sequence[Anatomy]:
+        """The anatomies that are fine enough for a grid, or all where none is."""
+        fine = [a for a in self.anatomies if a.lattice.spacing <= spacing]
+        return fine or self.anatomies
 
-    def _tissues(
-        self,
-        anatomy: Anatomy,
-        warp: deformation.Warp,
-        lattice: Lattice,
-        asked: Covariates,
-        is_slab: bool,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """(X, Y, Z) uint8 tissue codes with lesions, and (X, Y, Z) bool brain."""
-        points = warp(lattice.points())
-        distances = anatomy.distances.at(points)
-        ventricles = uniform(VENTRICLE_MOVES, generator)
-        if asked.ventricle_ml is not None and not is_slab:
-            wanted = asked.ventricle_ml / lattice.voxel_ml
-            ventricles = deformation.move_for_volume(distances[0], wanted)
-        brain_move = uniform(BRAIN_MOVES, generator)
-        if asked.thickness_mm is not None:
-            brain_move = asked.thickness_mm - usual_thickness(anatomy)
-        moves = deformation.Moves(ventricles, brain_move)
-        origin = deformation.moved(anatomy, points, distances, moves)
-        # Along normals the surface does not come to lie exactly: what it encloses decides.
-        inside = distances[0] < ventricles
-        tissues = lookup(anatomy.walls, anatomy.lattice, origin)
-        tissues[inside] = CODE["ventricle"]
-        margin = uniform(MARGIN_MM, generator)
-        brain = (distances[1] < margin) & (tissues > 0)
-        load = asked.lesion_ml or 0.0
-        voxels = load / lattice.voxel_ml
-        if is_slab:
-            voxels *= self.places.expected_share(lattice)
-        if voxels >= 1:
-            score = self.places.score(origin, lattice, load, generator)
-            tissues[lesions.grow(tissues, score, round(voxels))] = LESION
-        return tissues * brain, brain
-
-
-def measure(tissues: Tensor, lattice: Lattice, asked: Covariates) -> Covariates:
-    """`asked` with the sizes that a finished tissue map really has."""
-    ventricle = float((tissues == CODE["ventricle"]).sum()) * lattice.voxel_ml
-    lesion = float((tissues == LESION).sum()) * lattice.voxel_ml
-    return replace(
-        asked,
-        ventricle_ml=round(ventricle, 3),
-        lesion_ml=round(lesion, 3),
-        thickness_mm=round(thickness(tissues, lattice.spacing), 3),
-    )
-
-
-def thickness(tissues: Tensor, spacing: float) -> float:
-    """Volume of the cortex over the area of its border with white matter, mm.
-
-    The area is that of the voxel faces times 2/3, the mean ratio of a surface to its
-    staircase over all directions.  Coarse voxels lose folds, so this is not FreeSurfer's
-    thickness: compare it at one spacing only.
-    """
-    cortex = tissues == CODE["cortex"]
-    white = (tissues == CODE["white"]) | (tissues == LESION)
-    faces = 0
-    for axis in range(3):
-        length = tissues.shape[axis] - 1
-        a, b = (x.narrow(axis, 0, length) for x in (cortex, white))
-        c, d = (x.narrow(axis, 1, length) for x in (cortex, white))
-        faces += int((a & d).sum()) + int((b & c).sum())
-    return float(cortex.sum()) * spacing / max(faces * 2 / 3, 1.0)
-
-
-def usual_thickness(anatomy: Anatomy) -> float:
-    """Thickness of the cortex of an anatomy as it is, mm."""
-    return thickness(anatomy.tissues, anatomy.lattice.spacing)
+    def _grow_lesions(
+        self, head: Head, load_ml: float, generator: torch.Generator, *, share: bool
+    ) -> None:
+        """Turn white matter of a head into lesions; `share`: its part of the whole load only."""
+        voxels = load_ml / head.lattice.voxel_ml
+        if share:
+            voxels *= self.places.expected_share(head.lattice)
+        if round(voxels) < 1:
+            return
+        flat = head.tissues.view(-1)
+        inside = lesions.hosts(flat[head.voxels])
+        voxels_there = head.voxels[inside]
+        noise = lesions.score_noise(head.lattice, generator).view(-1)[voxels_there]
+        score = self.places.score(head.origins[inside], noise, load_ml, generator)
+        flat[voxels_there[lesions.grow(score, round(voxels))]] = LESION
 
 
 def _height(grid: Lattice, slab: int, generator: torch.Generator) -> int:
@@ -274,25 +206,10 @@ def _height(grid: Lattice, slab: int, generator: torch.Generator) -> int:
     return int(torch.randint(low, high + 1, (), generator=generator))
 
 
-def _box(grid: Lattice) -> Lattice:
-    """The part of a grid that a head can reach, so that no time is spent on air."""
-    low, high = (-80.0, -116.0, -72.0), (80.0, 84.0, 92.0)
-    first = [max(0, round((a - o) / grid.spacing)) for a, o in zip(low, grid.origin, strict=True)]
-    last = [
-        min(n, round((b - o) / grid.spacing) + 1)
-        for b, o, n in zip(high, grid.origin, grid.shape, strict=True)
-    ]
-    x, y, z = (b - a for a, b in zip(first, last, strict=True))
-    origin = [o + grid.spacing * a for o, a in zip(grid.origin, first, strict=True)]
-    return Lattice((x, y, z), (origin[0], origin[1], origin[2]), grid.spacing)
-
-
-def _onto(values: Tensor, box: Lattice, grid: Lattice) -> Tensor:
-    """Zeros on a grid, but for the values of a box of it."""
-    out = torch.zeros(*values.shape[:-3], *grid.shape, dtype=values.dtype)
-    first = [round((a - b) / grid.spacing) for a, b in zip(box.origin, grid.origin, strict=True)]
-    place = tuple(slice(a, a + n) for a, n in zip(first, box.shape, strict=True))
-    out[(..., *place)] = values
+def _onto(values: Tensor, shape: tuple[int, int, int], box: Box) -> Tensor:
+    """(…, *shape) zeros, but for the values of a box."""
+    out = torch.zeros(*values.shape[:-3], *shape, dtype=values.dtype)
+    out[(..., *box)] = values
     return out
 
 

@@ -39,8 +39,17 @@ class Lattice:
 
     def slices(self, first: int, last: int) -> Lattice:
         """The axial slices `first` up to, but not with, `last`."""
-        low = self.origin[2] + first * self.spacing
-        return Lattice((*self.shape[:2], last - first), (*self.origin[:2], low), self.spacing)
+        return self.part((slice(0, self.shape[0]), slice(0, self.shape[1]), slice(first, last)))
+
+    def part(self, box: Box) -> Lattice:
+        """The voxels of a box, each of whose slices has a start, a stop and no step."""
+        x, y, z = (o + self.spacing * b.start for o, b in zip(self.origin, box, strict=True))
+        i, j, k = (b.stop - b.start for b in box)
+        return Lattice((i, j, k), (x, y, z), self.spacing)
+
+
+#: A slice along each axis of a volume.
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +72,8 @@ class Field:
         points : (…, 3) world, mm.
         nearest : the nearest voxel's value, instead of trilinear interpolation.
         """
+        if points.numel() == 0:
+            return torch.zeros(len(self.values), *points.shape[:-1])
         origin = torch.tensor(self.lattice.origin)
         last = self.lattice.spacing * (torch.tensor(self.lattice.shape) - 1)
         where = (2 / last) * (points.reshape(-1, 3) - origin) - 1
@@ -76,6 +87,14 @@ class Field:
             align_corners=True,
         )
         return found.reshape(len(self.values), *points.shape[:-1])
+
+    def on(self, lattice: Lattice) -> Tensor:
+        """(C, X, Y, Z) trilinear values at a lattice's voxels, as of `at` and much cheaper."""
+        places = [
+            (o + lattice.spacing * torch.arange(n) - origin) / self.lattice.spacing
+            for o, n, origin in zip(lattice.origin, lattice.shape, self.lattice.origin, strict=True)
+        ]
+        return _stretched(self.values, places)
 
 
 def lookup(codes: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
@@ -95,17 +114,18 @@ def lookup(codes: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
 
 
 def smooth_noise(
-    points_of: Lattice, width: float, generator: torch.Generator, channels: int = 1
+    lattice: Lattice, width: float, generator: torch.Generator, channels: int = 1
 ) -> Tensor:
     """(C, X, Y, Z) Gaussian noise of about unit size, correlated over about `width` mm.
 
-    Random nodes `width` apart, interpolated; the same whatever part of a head is asked for
-    only as far as the lattice is the same.
+    Random nodes about `width` apart, interpolated.
     """
-    extent = [points_of.spacing * n for n in points_of.shape]
-    nodes = [max(2, round(e / width) + 1) for e in extent]
-    coarse = torch.randn(1, channels, *nodes, generator=generator)
-    fine = F.interpolate(coarse, points_of.shape, mode="trilinear", align_corners=True)[0]
+    nodes = [max(2, round(lattice.spacing * n / width) + 1) for n in lattice.shape]
+    coarse = torch.randn(channels, *nodes, generator=generator)
+    fine = _stretched(
+        coarse,
+        [torch.linspace(0, last - 1, n) for last, n in zip(nodes, lattice.shape, strict=True)],
+    )
     # Between nodes the blend of independent values is smaller than they are.
     return fine * 1.5
 
@@ -118,12 +138,28 @@ def gaussian(images: Tensor, sigmas: Sequence[float]) -> Tensor:
             continue
         offsets = torch.arange(-reach, reach + 1)
         kernel = torch.exp(-(offsets.float() ** 2) / (2 * sigma**2))
-        kernel = (kernel / kernel.sum()).tolist()
+        weights = (kernel / kernel.sum()).tolist()
         size = images.shape[axis]
         out = torch.zeros_like(images)
-        for offset, weight in zip(offsets.tolist(), kernel, strict=True):
+        for offset, weight in zip(offsets.tolist(), weights, strict=True):
             length = size - abs(offset)
             source = images.narrow(axis, max(0, offset), length)
             out.narrow(axis, max(0, -offset), length).add_(source, alpha=weight)
         images = out
     return images
+
+
+def _stretched(values: Tensor, places: Sequence[Tensor]) -> Tensor:
+    """(C, X, Y, Z) values between the nodes of (C, I, J, K), one axis after the other.
+
+    Parameters
+    ----------
+    places : of each axis the positions wanted, in nodes; beyond the ends the ends' values.
+    """
+    # Axes that grow least go first, so that what is in between stays small.
+    for axis in sorted(range(3), key=lambda a: len(places[a]) / values.shape[a + 1]):
+        nodes = torch.arange(values.shape[axis + 1])
+        place = places[axis].clamp(0, len(nodes) - 1)
+        weights = (1 - (place[:, None] - nodes).abs()).clamp_min(0)
+        values = torch.tensordot(values, weights, ([axis + 1], [1])).movedim(-1, axis + 1)
+    return values.contiguous()
