@@ -38,12 +38,16 @@ class Config:
     Parameters
     ----------
     strength, floor : see `ridge.fit`.
+    cover : cells count that tissue fills to at least this share in the mean of the judges'
+        people.  The brain's rim is where masks differ from program to program, and tells sex
+        in IXI: with it, patients of another scanner were all read as men.
     count, repeats : folds of the cross-validation, and how often they are drawn anew.
     seed : of the folds.
     """
 
     strength: float = 0.1
     floor: float = 0.05
+    cover: float = 0.97
     count: int = 10
     repeats: int = 5
     seed: int = 0
@@ -91,8 +95,7 @@ def fit(
     """
     ours = np.isin(folk.ids, people.judges_people())
     male = folk.sex == "M"
-    # Most cells of most tissues are empty in everybody.
-    used = measured.features.any(axis=0)
+    used = cells_in_use(measured.features, ours, config.cover)
     x, signs = measured.features[:, used], np.where(male, 1.0, -1.0)
     age = ridge.fit(x[ours], folk.age[ours], config.strength, config.floor)
     sex = ridge.fit(x[ours], signs[ours], config.strength, config.floor)
@@ -132,6 +135,16 @@ def fit(
         "sex_intercept": intercept,
         "sex_log_loss": _log_loss(slope * held["sex"] + intercept, male[ours]),
     }
+
+
+def cells_in_use(
+    features: NDArray[np.float32], who: NDArray[np.bool_], cover: float
+) -> NDArray[np.bool_]:
+    """(features,) bool: inside the brain of the people `who`, and not empty in all of them."""
+    mean = features[who].mean(axis=0).reshape(len(TISSUES), -1)
+    inside = mean.sum(axis=0) >= cover
+    used: NDArray[np.bool_] = ((mean > 0) & inside).ravel()
+    return used
 
 
 def cross_validated(

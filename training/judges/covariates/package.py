@@ -17,10 +17,13 @@ MODEL_ID = "judge-covariates-t1"
 #: Stored in full precision: they carry the size that the maps were divided by.
 FULL = ("scale", "offset")
 LIMITATIONS = [
+    "Ventricles read about 2 ml larger than DLMUSE draws them; the difference between two scans "
+    "of one head is free of that.",
     "Healthy adults aged 20 to 82 on one 3 T scanner: the age is the brain-predicted age of "
     "that population, and disease, another scanner or a bad registration moves it.",
     "Drawn towards the mean age: it reads young brains as older and old ones as younger.",
-    "Sex is a probability from the shape of tissues; about one person in six is read wrongly.",
+    "Sex is a probability from the shape of tissues: about one healthy person in five is read "
+    "wrongly, and women of another scanner were read as men.",
     "Scans are affine to MNI152, so head size is gone; volumes are those of a head brought to "
     "the size of the template.",
     "T1 without contrast agent only. Its tissue network shares the limits of judge-tissue-t1.",

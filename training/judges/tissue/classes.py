@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator import anatomy
+from training.simulator import tissues
 
 #: Label of a voxel within the brain that belongs to no tissue: it is not learnt from.
 UNLABELLED = 0
@@ -33,7 +33,7 @@ class Tissue:
 
 def _tissue(code: int, key: str, name: str, *parts: str) -> Tissue:
     """The class made of the simulator's tissues of these names."""
-    known = {tissue.name: tissue.dlmuse for tissue in anatomy.TISSUES}
+    known = {tissue.name: tissue.dlmuse for tissue in tissues.TISSUES}
     return Tissue(code, key, name, tuple(sorted(x for part in parts for x in known[part])))
 
 

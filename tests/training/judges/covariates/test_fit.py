@@ -9,14 +9,14 @@ import pytest
 import torch
 from tests.training.judges._people import SHAPE, made_people
 from training.judges import people
-from training.judges.covariates.__main__ import Config, fit
+from training.judges.covariates.__main__ import Config, cells_in_use, fit
 from training.judges.covariates.features import Measured
 from training.judges.tissue.classes import TISSUES
 
 from napari_medsyn.models.judges.covariates import morphometry
 from napari_medsyn.models.judges.networks import TissueNet, TissueTopology
 
-CONFIG = Config(count=4, repeats=2, floor=0.01)
+CONFIG = Config(count=4, repeats=2, floor=0.01, cover=-9.0)
 TISSUE = TissueNet(TissueTopology(len(TISSUES), (4, 4, 4), SHAPE))
 #: Cells of the coarse grid: a third of each side, rounded up.
 CELLS = (len(TISSUES), 4, 6, 4)
@@ -84,3 +84,14 @@ def test_the_network_says_what_the_fit_says(fitted, folk, measured):
     assert np.abs(told[0] - folk.age)[ours].mean() < 5
     male = folk.sex == "M"
     assert ((told[1] > 0) == male)[ours].mean() > 0.9
+
+
+def test_only_cells_that_tissue_fills_are_in_use():
+    # Two people, eight tissues, three cells: full, half full in the mean, full but for one person.
+    features = np.zeros((3, len(TISSUES), 3), np.float32)
+    features[:, 0, 0], features[:, 1, 0] = 0.7, 0.3
+    features[0, 0, 1] = 1.0
+    features[:2, 0, 2] = 1.0
+    who = np.array([True, True, False])
+    used = cells_in_use(features.reshape(3, -1), who, 0.97).reshape(len(TISSUES), 3)
+    assert np.argwhere(used).tolist() == [[0, 0], [0, 2], [1, 0]]
