@@ -14,8 +14,8 @@ from napari_medsyn.models.judges.networks import TissueNet
 from napari_medsyn.models.judges.tissue import volumes_ml
 from napari_medsyn.registry.packages import sha256_of
 from training.data.healthy import Healthy
-from training.judges.tissue.classes import TISSUES
-from training.judges.tissue.recipe import dice, tissues_of
+from training.judges.tissue.classes import TISSUES, tissues_of
+from training.judges.tissue.recipe import dice
 
 
 @dataclass(frozen=True, eq=False)

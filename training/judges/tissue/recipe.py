@@ -28,7 +28,7 @@ IGNORED = -1
 
 
 @dataclass(frozen=True)
-class Settings(options.Settings):
+class TissueSettings(options.Settings):
     """Settings of the tissue judge.
 
     Parameters
@@ -68,9 +68,9 @@ class Crops:
 class TissueRecipe(Recipe[Crops]):
     """Train the tissue judge on the judges' people."""
 
-    Settings: ClassVar[type[options.Settings]] = Settings
+    Settings: ClassVar[type[options.Settings]] = TissueSettings
 
-    def __init__(self, settings: Settings, machine: Machine, folk: Healthy) -> None:
+    def __init__(self, settings: TissueSettings, machine: Machine, folk: Healthy) -> None:
         self.settings, self.machine, self.folk = settings, machine, folk
         x, y, z = folk.labels.shape[1:]
         first, second, third = (int(width) for width in settings.widths.split(","))
@@ -78,7 +78,8 @@ class TissueRecipe(Recipe[Crops]):
         self.tissues = tissues_of(folk.labels)
         network = TissueNet(self.topology)
         network.atlas.copy_(torch.from_numpy(atlas_of(self.tissues, self.topology.padded)[None]))
-        network = network.to(machine.device, memory_format=torch.channels_last_3d)
+        network = network.to(machine.device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         optimiser = torch.optim.AdamW(
             network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )

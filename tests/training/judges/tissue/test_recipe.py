@@ -11,8 +11,8 @@ from training.harness.run import Run
 from training.judges.tissue.classes import TISSUES, tissues_of
 from training.judges.tissue.recipe import (
     IGNORED,
-    Settings,
     TissueRecipe,
+    TissueSettings,
     atlas_of,
     dice,
     soft_dice,
@@ -23,7 +23,7 @@ CPU = Machine(torch.device("cpu"), "float32")
 
 def settings(**changes):
     values = {"steps": 12, "batch": 1, "crop": 12, "widths": "4,8,8", "precision": "float32"}
-    return Settings(**{**values, **changes})
+    return TissueSettings(**{**values, **changes})
 
 
 def recipe(**changes):
