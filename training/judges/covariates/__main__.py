@@ -33,7 +33,11 @@ VENTRICLES = next(i for i, tissue in enumerate(TISSUES) if tissue.key == "ventri
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the fit, all but the seed and the folds chosen on the judges' people.
+    """Settings of the fit.
+
+    `strength` and `floor` were looked at once with features made of all 157 people's labels,
+    by cross-validation, where a factor of ten changed the error of age by 0.1 years; `cover`
+    was decided on the judges' people and the patients of the train and validation parts.
 
     Parameters
     ----------
