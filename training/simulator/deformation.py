@@ -110,25 +110,33 @@ class Surroundings:
         """(N, 3) where in the anatomy the points come from when its surfaces have moved.
 
         Along the normal the old distance is a monotonic function of the new one,
-        old = new - a exp(-|new| / reach), so no two points have one origin as long as
-        |a| < reach; `strength_of` keeps to that.
+        old = new - a exp(-|new| / reach), so outside the ventricles no two points have one
+        origin as long as |a| < reach; `strength_of` keeps to that.
         """
-        parts = ((moves.ventricles, VENTRICLE_REACH), (moves.brain, BRAIN_REACH))
+        parts = (
+            (strength_of(moves.ventricles, VENTRICLE_REACH, hollow=True), VENTRICLE_REACH),
+            (strength_of(moves.brain, BRAIN_REACH), BRAIN_REACH),
+        )
         push = torch.zeros_like(self.normals[:3])
-        for i, (move, reach) in enumerate(parts):
-            if move:
-                size = strength_of(move, reach) * _fading(self.distances[i], reach)
+        for i, (strength, reach) in enumerate(parts):
+            if strength:
+                size = strength * _fading(self.distances[i], reach)
                 push += size * self.normals[3 * i : 3 * i + 3]
         return self.points - push.T
 
 
-def strength_of(move: float, reach: tuple[float, float]) -> float:
+def strength_of(move: float, reach: tuple[float, float], *, hollow: bool = False) -> float:
     """`a` of `Surroundings.origins` by which a surface moves `move` mm outward.
 
     Where the surface comes to lie, the old distance is 0: a = move exp(|move| / reach).
+
+    Parameters
+    ----------
+    hollow : points within the surface may change places, as all of them are fluid.
     """
-    side = reach[0] if move > 0 else reach[1]
-    return max(-0.9 * reach[0], min(0.9 * reach[1], move * math.exp(abs(move) / side)))
+    outside, inside = reach
+    strength = move * math.exp(abs(move) / (outside if move > 0 else inside))
+    return max(-0.9 * outside, min(0.9 * (outside if hollow else inside), strength))
 
 
 def move_for_volume(distances: Tensor, voxels: float) -> float:

@@ -12,7 +12,7 @@ from training.simulator.volumes import Lattice, smooth_noise
 
 T1C = MODALITIES.index("T1c")
 #: How a unit of hidden tissue texture (myelin, water) moves each modality.
-TEXTURE = (-0.05, -0.035, 0.05, 0.05)
+TEXTURE = (-0.025, -0.02, 0.015, 0.025)
 #: Size of texture: correlation length in mm and weight.
 GRAIN = ((22.0, 0.8), (7.0, 0.6))
 #: Share of heads whose lesions enhance at all, and of the lesions of those that do.
