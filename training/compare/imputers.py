@@ -62,7 +62,7 @@ class FamilyImputer:
         device: torch.device,
         temperature: float = 0.5,
         samples: int = 4,
-        calibration: Mapping[str, float] | None = None,
+        calibration: Mapping[str, Any] | None = None,
     ) -> None:
         network = copy.deepcopy(network)
         assert isinstance(network, MMHVAE)

@@ -130,7 +130,7 @@ class MMHVAEFamily:
         self.net: MMHVAE = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         calibration = card.calibration or {}
         self._spread_scale = float(calibration.get("std_scale", 1.0))
-        self._gain_spread = float(calibration.get("gain_spread", 0.0))
+        self._gain_spread = {k: float(v) for k, v in calibration.get("gain_spread", {}).items()}
         self._encodings: Encodings | None = None
         self._noise = CoherentNoise(device)
 
@@ -164,7 +164,7 @@ class MMHVAEFamily:
         own variance (2 b^2 for a Laplace scale b), times the card's calibrated factor.
         The likelihood says how wrong each voxel is, not that all may be too bright together:
         the overall gain of a scan nobody made is unknown, so its relative spread, measured
-        on validation people (`gain_spread` on the card), adds (gain_spread x mean)^2.
+        for each modality (`gain_spread` on the card), adds (gain_spread x mean)^2.
         At temperature 0 there is one mean path, and only the likelihood's part remains.
         """
         shape = (*conditioning.mask.shape[:2], len(region.slices))
@@ -181,7 +181,10 @@ class MMHVAEFamily:
             decoded = self._decode(conditioning, present, targets, controls, slices)
             for modality in targets:
                 log_scale = decoded.log_scale.get(modality)
-                images = self._summary(decoded.mean[modality], log_scale, _samples(controls))
+                gain_spread = self._gain_spread.get(modality, 0.0)
+                images = self._summary(
+                    decoded.mean[modality], log_scale, _samples(controls), gain_spread
+                )
                 for volumes, image in zip((mean, std), images, strict=True):
                     volumes[modality][:, :, places] = _to_numpy(image * inside)
         return Rendered(region, mean, std)
@@ -203,7 +206,7 @@ class MMHVAEFamily:
         return self.net.decode(skips, targets=targets, noise=noise, temperature=temperature)
 
     def _summary(
-        self, images: Tensor, log_scale: Tensor | None, samples: int
+        self, images: Tensor, log_scale: Tensor | None, samples: int, gain_spread: float
     ) -> tuple[Tensor, Tensor]:
         """Mean and predictive spread of (samples * n, 1, X, Y) over the samples: (n, X, Y)."""
         if self.topology.layout == "published":
@@ -214,7 +217,7 @@ class MMHVAEFamily:
             scale = log_scale[:, 0].float().clamp(-6.0, 0.0).exp()
             variance = variance + (2 * scale**2).unflatten(0, (samples, -1)).mean(dim=0)
         mean = drawn.mean(dim=0).clamp(0, BRIGHTEST)
-        variance = self._spread_scale**2 * variance + (self._gain_spread * mean) ** 2
+        variance = self._spread_scale**2 * variance + (gain_spread * mean) ** 2
         return mean, variance.sqrt()
 
     def _encoded(
