@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from training.data.splits import part_of
 
 from napari_medsyn.scans.geometry import Affine
 from napari_medsyn.scans.reading import read_scan
@@ -34,7 +35,7 @@ class Visit:
     Parameters
     ----------
     person : who; all visits of a person are on one side of a split.
-    cohort : "ms", "glioma" or "own scale".
+    cohort : part of the split ("train", "validation", "test") or "own scale".
     folder : holds one file for each modality, and the brain mask.
     placement : (4, 4) what is done to the world of the files, mm; None for nothing.
     """
@@ -104,8 +105,10 @@ def cases(visit: Visit) -> list[Case]:
 def load_visits(data: Path, *, own_scale: bool = False) -> list[Visit]:
     """Every multi-modal visit of the shared data; patient 07 again at another scale."""
     visits = [
-        Visit(folder.name.split("_")[0], folder.name, "ms", folder)
-        for folder in sorted([*data.glob("ms/*/"), *data.glob("ms_visits/*/")])
+        Visit(person, folder.name, part_of(person.replace("patient", prefix)), folder)
+        for prefix, pattern in (("ms-", "ms/*/"), ("msv-", "ms_visits/*/"))
+        for folder in sorted(data.glob(pattern))
+        for person in [folder.name.split("_")[0]]
     ]
     if own_scale:
         visits += [
@@ -114,7 +117,9 @@ def load_visits(data: Path, *, own_scale: bool = False) -> list[Visit]:
             for visit in visits if visit.name == "patient07"
         ]  # fmt: skip
     glioma = data / "glioma" / "case00001"
-    return [*visits, Visit("glioma", "glioma", "glioma", glioma)] if glioma.is_dir() else visits
+    if glioma.is_dir():
+        visits.append(Visit("glioma", "glioma", part_of("glioma-00001"), glioma))
+    return visits
 
 
 def another_scale(

@@ -73,7 +73,7 @@ def test_scores_of_a_known_error(brain, rng):
 def test_people_count_once_and_targets_the_same():
     def row(person, target, psnr):
         blank = dict.fromkeys(FIGURES, 0.5)
-        return {**blank, "person": person, "cohort": "ms", "given": "others", "target": target,
+        return {**blank, "person": person, "cohort": "test", "given": "others", "target": target,
                 "psnr": psnr, "linear psnr": None}  # fmt: skip
 
     rows = [row("a", "T1", 20), row("a", "T1", 22), row("b", "T1", 25), row("a", "T2", 30)]
