@@ -29,14 +29,14 @@ from training.compare.loading import imputer_of
 from training.data.grids import MODALITIES
 from training.data.multimodal import Visit, load_visits
 from training.harness.figures import write_picture
-from training.judges.lesions.calibrate import load_network
+from training.judges.lesions.calibrate import calibrated
 from training.judges.lesions.drawing import outlines
 from training.judges.lesions.scoring import Agreement, agreement, drawn, volumes
 from training.judges.lesions.simulated import load_subjects
 
 from benchmarks.reporting import report
 from napari_medsyn.models.families import load_judge
-from napari_medsyn.models.judges.lesions import LesionJudge, without_specks
+from napari_medsyn.models.judges.lesions import LesionJudge, Segmenter
 from napari_medsyn.models.mmhvae import MMHVAE, Topology
 from napari_medsyn.registry.card import read_card
 from napari_medsyn.registry.catalogue import Catalogue
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for lesions.json, metrics, pictures")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    segment = Segmenter.of(args.judge)
+    segment = load_segmenter(args.judge)
     imputer = None if args.without_imputing else load_imputer(args.model)
     cohorts = {
         "ms-07": [v for v in load_visits(args.data, parts=("test",)) if v.lesions is not None],
@@ -131,28 +131,15 @@ def main() -> None:
         (args.out / f"{JUDGE}.json").write_text(metrics)
 
 
-class Segmenter:
-    """Volumes to lesions, by the installed judge or by a run that is calibrated."""
-
-    def __init__(self, network: Any, threshold: float, smallest: int) -> None:
-        self._network, self._threshold, self._smallest = network, threshold, smallest
-
-    @classmethod
-    def of(cls, run: Path | None) -> Segmenter:
-        """A run's folder, or the installed judge if None."""
-        if run is not None:
-            chosen = json.loads((run / "calibration.json").read_text())
-            return cls(load_network(run), chosen["threshold"], chosen["smallest_voxels"])
-        entry = Catalogue().get(JUDGE, "judge")
-        assert entry.card is not None
-        judge = load_judge(entry.package, entry.card, "cpu")
-        assert isinstance(judge, LesionJudge)
-        return cls(judge.network, judge.threshold, judge.smallest)
-
-    def __call__(self, given: Volumes) -> NDArray[np.bool_]:
-        """(X, Y, Z) bool."""
-        found = self._network.probability(given) >= self._threshold
-        return without_specks(found, self._smallest)
+def load_segmenter(run: Path | None) -> Segmenter:
+    """That of a run's folder, or of the installed judge if None."""
+    if run is not None:
+        return calibrated(run)
+    entry = Catalogue().get(JUDGE, "judge")
+    assert entry.card is not None
+    judge = load_judge(entry.package, entry.card, "cpu")
+    assert isinstance(judge, LesionJudge)
+    return judge.segment
 
 
 def load_imputer(model: Path | None) -> Imputer:

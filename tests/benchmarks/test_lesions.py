@@ -10,7 +10,6 @@ import torch
 from benchmarks.lesions import (
     CASES,
     RECOVERED,
-    Segmenter,
     averages,
     card_metrics,
     recovered,
@@ -18,7 +17,10 @@ from benchmarks.lesions import (
 )
 from tests.training.mmhvae._made import small_visit
 
+from napari_medsyn.models.judges.lesions import Segmenter
 from napari_medsyn.registry.card import Metric
+
+EVEN = dict.fromkeys(("FLAIR", "T2", "T1", "T1c"), 0.5)
 
 
 class Bright:
@@ -49,7 +51,7 @@ def imputer(visit, present, slices):
 
 
 def test_each_case_is_given_what_it_says(visit, tmp_path):
-    segment = Segmenter(Bright(), 0.5, 1)
+    segment = Segmenter(Bright(), EVEN, 1)
     rows = {r["given"]: r for r in score_visit(visit, segment, imputer, tmp_path)}
     assert list(rows) == [case.name for case in CASES]
     assert rows["all"]["dice"] == rows["FLAIR alone"]["dice"] == 1.0
@@ -62,7 +64,7 @@ def test_each_case_is_given_what_it_says(visit, tmp_path):
 
 
 def test_without_an_imputer_only_scans_are_given(visit):
-    rows = list(score_visit(visit, Segmenter(Bright(), 0.5, 1), None))
+    rows = list(score_visit(visit, Segmenter(Bright(), EVEN, 1), None))
     assert [r["given"] for r in rows] == [case.name for case in CASES if not case.imputed]
 
 
@@ -98,7 +100,7 @@ def test_nothing_lost_is_nothing_to_recover():
 
 
 def test_figures_of_the_card_are_of_scanned_modalities(visit):
-    rows = score_visit(visit, Segmenter(Bright(), 0.5, 1), imputer)
+    rows = score_visit(visit, Segmenter(Bright(), EVEN, 1), imputer)
     metrics = card_metrics(averages([{"cohort": "ms-07", **row} for row in rows]))
     read = [Metric(**m) for m in metrics]
     assert {m.name for m in read} >= {"Dice", "Lesions found (share)"}

@@ -12,6 +12,7 @@ from napari_medsyn.models.families import load_judge
 from napari_medsyn.models.judges.lesions import (
     LesionNet,
     LesionTopology,
+    Segmenter,
     count,
     place_in_head,
     without_specks,
@@ -23,6 +24,7 @@ TOPOLOGY = LesionTopology(("T1", "FLAIR"), (4, 4, 4))
 #: Channel of the network's input: second modality, middle slice.
 FLAIR = 4
 ARCHITECTURE = {"modalities": ["T1", "FLAIR"], "widths": [4, 4, 4]}
+CALIBRATION = {"thresholds": {"FLAIR": 0.5, "T1": 0.25}, "smallest_voxels": 2}
 READINGS = [
     {"name": "lesion_ml", "label": "Lesions", "unit": "ml"},
     {"name": "lesion_count", "label": "Number"},
@@ -65,7 +67,7 @@ def package(folder, net, **changes):
         "outputs": ["lesions"],
         "readings": READINGS,
         "legends": {"lesions": [{"code": 1, "name": "Lesion"}]},
-        "calibration": {"threshold": 0.5, "smallest_voxels": 2},
+        "calibration": CALIBRATION,
     }
     return write(folder, net.state_dict(), **{**values, **changes})
 
@@ -152,6 +154,17 @@ def test_place_runs_from_the_midplane_outwards():
     np.testing.assert_allclose(place[:, 2, 0, 0], [-1, 1])
 
 
+def test_the_threshold_is_that_of_the_first_modality_given():
+    class Unsure:
+        def probability(self, given):
+            return np.full((2, 2, 2), 0.4, np.float32)
+
+    segment = Segmenter(Unsure(), {"FLAIR": 0.5, "T1": 0.25}, 1)
+    nothing = np.zeros((2, 2, 2), np.float32)
+    assert segment({"T1": nothing}).all()
+    assert not segment({"T1": nothing, "FLAIR": nothing}).any()
+
+
 def test_lesions_that_touch_at_a_corner_are_one():
     lesions = np.zeros((5, 5, 5), bool)
     lesions[0, 0, 0] = lesions[1, 1, 1] = lesions[4, 4, 4] = True
@@ -165,8 +178,12 @@ def test_lesions_that_touch_at_a_corner_are_one():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"calibration": {"smallest_voxels": 2}}, "threshold"),
-        ({"calibration": {"threshold": 1.5, "smallest_voxels": 2}}, "1.5, is no probability"),
+        ({"calibration": {"smallest_voxels": 2}}, "thresholds"),
+        ({"calibration": {**CALIBRATION, "thresholds": {"T1": 0.5}}}, "thresholds of T1"),
+        (
+            {"calibration": {**CALIBRATION, "thresholds": {"FLAIR": 1.5, "T1": 0.5}}},
+            "1.5, 0.5], are no probabilities",
+        ),
         ({"architecture": {**ARCHITECTURE, "widths": [4, 4, 8]}}, "size mismatch"),
         ({"architecture": {**ARCHITECTURE, "widths": [4, 4, 4, 4]}}, "multiples of 8"),
         ({"architecture": {**ARCHITECTURE, "widths": [4, 9000]}}, "9000"),

@@ -98,7 +98,7 @@ def card(
         "citation": "Network: U-Net, Ronneberger et al. 2015, MICCAI, LNCS 9351, 234-241",
         "intended_use": packaging.INTENDED_USE,
         "limitations": LIMITATIONS,
-        "calibration": {k: calibration[k] for k in ("threshold", "smallest_voxels")},
+        "calibration": {k: calibration[k] for k in ("thresholds", "smallest_voxels")},
         "provenance": {
             "command": run["command"],
             "commit": run["commit"],
@@ -107,7 +107,7 @@ def card(
             "steps": run["step"],
             "seconds": run["elapsed_s"],
             "hardware": run["hardware"],
-            "people": "train part of training/data/splits.json; threshold: validation part",
+            "people": "train part of training/data/splits.json; thresholds: validation part",
             "validation": {
                 k: v for k, v in calibration.items() if k.startswith(("dice", "recall"))
             },

@@ -30,7 +30,7 @@ from training.judges.lesions.simulated import LesionSimulator, load_subjects
 #: Share of examples whose crop is centred on a lesion, where there is one.
 CENTRED = 0.7
 #: Share of examples that are shown all modalities, and that are shown T1 alone.
-ALL, T1_ALONE = 0.35, 0.1
+ALL, T1_ALONE = 0.25, 0.1
 #: Voxels that are added to both sides of the Dice coefficient.
 SMOOTH = 20.0
 
@@ -196,12 +196,19 @@ def evaluated(networks: Networks) -> LesionNet:
 
 
 def soft_dice(odds: Tensor, target: Tensor) -> Tensor:
-    """Dice coefficient of the whole batch, of probabilities (Milletari et al. 2016, eq. 2).
+    """Dice coefficient of probabilities (Milletari et al. 2016, eq. 2), mean over examples.
 
-    `SMOOTH` keeps a batch with hardly any lesion from counting as much as others.
+    Each example counts as much as another: from few modalities lesions are hard to see, and
+    of a whole batch's overlap they would be too small a part to be learnt.  `SMOOTH` keeps
+    crops with hardly any lesion from swinging between 0 and 1.
+
+    Parameters
+    ----------
+    odds, target : (B, 1, X, Y) in [0, 1].
     """
-    both = 2 * (odds * target).sum()
-    return (both + SMOOTH) / ((odds**2).sum() + (target**2).sum() + SMOOTH)
+    both = 2 * (odds * target).sum(dim=(1, 2, 3))
+    sizes = (odds**2).sum(dim=(1, 2, 3)) + (target**2).sum(dim=(1, 2, 3))
+    return ((both + SMOOTH) / (sizes + SMOOTH)).mean()
 
 
 def draw_shown(present: Tensor, generator: torch.Generator) -> Tensor:

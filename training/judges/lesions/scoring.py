@@ -46,6 +46,7 @@ def agreement(found: Mask, drawn: Mask, voxel_ml: float = 0.001) -> Agreement:
     A lesion is found if any of its voxels is, as in the lesion-wise true positive rate of
     Carass et al. 2017, NeuroImage 148, 77-102.  Shares of nothing are NaN.
     """
+    found, drawn = _cropped(found, drawn)
     drawn_labels, drawn_count = ndimage.label(drawn, _TOUCHING)
     found_labels, found_count = ndimage.label(found, _TOUCHING)
     hit = len(np.unique(drawn_labels[found & drawn]))
@@ -74,6 +75,13 @@ def tolerant_overlap(found: Mask, drawn: Mask) -> float:
     near_drawn, near_found = ndimage.binary_dilation(drawn), ndimage.binary_dilation(found)
     right = int((found & near_drawn).sum()) + int((drawn & near_found).sum())
     return right / size if size else float("nan")
+
+
+def _cropped(found: Mask, drawn: Mask) -> tuple[Mask, Mask]:
+    """Both masks without most of the empty voxels around them; one is left on each side."""
+    both = ndimage.binary_dilation(found | drawn, _TOUCHING)
+    boxes = ndimage.find_objects(both.astype(np.uint8))
+    return (found[boxes[0]], drawn[boxes[0]]) if boxes else (found, drawn)
 
 
 def volumes(visit: Visit, given: Sequence[str] = MODALITIES) -> dict[str, NDArray[np.float32]]:

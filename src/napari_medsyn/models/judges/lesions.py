@@ -165,10 +165,13 @@ def without_specks(lesions: NDArray[np.bool_], smallest: int) -> NDArray[np.bool
     """The lesions of at least `smallest` voxels."""
     from scipy import ndimage
 
-    labels, _ = ndimage.label(lesions, np.ones((3, 3, 3)))
-    large = np.bincount(labels.ravel()) >= smallest
-    large[0] = False
-    kept: NDArray[np.bool_] = large[labels]
+    kept = np.zeros(lesions.shape, bool)
+    if lesions.any():
+        (box,) = ndimage.find_objects(lesions.astype(np.uint8))
+        labels, _ = ndimage.label(lesions[box], np.ones((3, 3, 3)))
+        large = np.bincount(labels.ravel()) >= smallest
+        large[0] = False
+        kept[box] = large[labels]
     return kept
 
 
@@ -185,32 +188,44 @@ def load(card: ModelCard, weights: Path, device: str) -> LesionJudge:
     with fitting(weights):
         topology = LesionTopology.from_card(card.architecture)
         calibration = card.calibration or {}
-        threshold = float(calibration["threshold"])
+        thresholds = {str(k): float(v) for k, v in calibration["thresholds"].items()}
         smallest = int(calibration["smallest_voxels"])
         if any(side % topology.step for side in card.grid.shape[:2]):
             raise ValueError(f"the grid's sides are not multiples of {topology.step}")
-        if not 0 < threshold < 1:
-            raise ValueError(f"the threshold, {threshold}, is no probability")
+        if set(thresholds) != set(topology.modalities):
+            raise ValueError(f"thresholds of {', '.join(thresholds)}")
+        if not all(0 < value < 1 for value in thresholds.values()):
+            raise ValueError(f"the thresholds, {list(thresholds.values())}, are no probabilities")
         network = filled(lambda: LesionNet(topology), load_file(weights), device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return LesionJudge(card, network, threshold, smallest)
+    return LesionJudge(card, Segmenter(network, thresholds, smallest))
 
 
-class LesionJudge:
-    """A loaded `LesionNet`; gives volume and number of the lesions, and their map.
+class Segmenter:
+    """A network, and from which probability on a voxel counts as lesion.
 
     Parameters
     ----------
-    threshold : probability from which on a voxel belongs to a lesion.
+    thresholds : modality to probability; that of the first one that is given holds.  The
+        less a study shows of lesions, the less sure the network is of any.
     smallest : voxels that a lesion has at least.
     """
 
-    def __init__(
-        self, card: ModelCard, network: LesionNet, threshold: float, smallest: int
-    ) -> None:
+    def __init__(self, network: LesionNet, thresholds: Mapping[str, float], smallest: int) -> None:
+        self.network, self.thresholds, self.smallest = network, dict(thresholds), smallest
+
+    def __call__(self, volumes: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
+        """(X, Y, Z) bool: lesions; see `LesionNet.probability` for the parameter."""
+        threshold = next(t for name, t in self.thresholds.items() if name in volumes)
+        return without_specks(self.network.probability(volumes) >= threshold, self.smallest)
+
+
+class LesionJudge:
+    """A loaded `LesionNet`; gives volume and number of the lesions, and their map."""
+
+    def __init__(self, card: ModelCard, segment: Segmenter) -> None:
         self.card = card
-        self.network = network
-        self.threshold, self.smallest = threshold, smallest
+        self.segment = segment
 
     def read(self, prepared: PreparedStudy) -> Verdict:
         """Find the lesions; the same study, the same verdict.
@@ -219,7 +234,7 @@ class LesionJudge:
         ------
         UnusableStudy : there is none of the modalities that the judge reads.
         """
-        names = self.network.topology.modalities
+        names = self.segment.network.topology.modalities
         given = {name: prepared.volumes[name] for name in names if name in prepared.volumes}
         if not given:
             raise UnusableStudy(
@@ -230,11 +245,6 @@ class LesionJudge:
         voxel_ml = float(np.prod(prepared.grid.spacing)) / 1000
         readings = {"lesion_ml": float(found.sum()) * voxel_ml, "lesion_count": float(count(found))}
         return Verdict(readings, maps={self.card.outputs[0]: found.astype(np.uint8) * LESION})
-
-    def segment(self, volumes: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-        """(X, Y, Z) bool: lesions; see `LesionNet.probability` for the parameter."""
-        found = self.network.probability(volumes) >= self.threshold
-        return without_specks(found, self.smallest)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

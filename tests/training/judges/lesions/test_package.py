@@ -22,7 +22,7 @@ from training.judges.lesions.calibrate import (
 from training.judges.lesions.package import MODEL_ID, card
 
 from napari_medsyn.models.families import load_judge
-from napari_medsyn.models.judges.lesions import LesionNet, LesionTopology
+from napari_medsyn.models.judges.lesions import LesionNet, LesionTopology, Segmenter
 from napari_medsyn.registry.card import read_card
 
 ARCHITECTURE = {"modalities": list(MODALITIES), "widths": [4, 6]}
@@ -36,7 +36,8 @@ RUN = {
     "hardware": {"cpu": "any"},
     "data_hash": "x",
 }
-CALIBRATION = {"threshold": 0.4, "smallest_voxels": 3, "dice, painted, all": 0.7}
+THRESHOLD_OF = {"FLAIR": 0.4, "T2": 0.3, "T1": 0.2, "T1c": 0.2}
+CALIBRATION = {"thresholds": THRESHOLD_OF, "smallest_voxels": 3, "dice, painted, all": 0.7}
 
 
 def test_a_score_for_each_threshold_and_smallest_lesion_in_the_region():
@@ -49,16 +50,20 @@ def test_a_score_for_each_threshold_and_smallest_lesion_in_the_region():
     region[0, 0, 5] = False
     table = scores(odds, truth, region)
     assert table.shape == (len(THRESHOLDS), len(SMALLEST))
-    low, high = THRESHOLDS.index(0.6), THRESHOLDS.index(0.65)
+    low, high = THRESHOLDS.index(0.6), THRESHOLDS.index(0.7)
     assert table[low].tolist() == [16 / 17, 1.0, 1.0, 0.0]
     assert table[high, 0] == 0.0
 
 
-def test_the_best_mean_over_people_is_chosen():
+def test_each_case_has_its_threshold_and_all_one_smallest_lesion():
     table = np.zeros((2, len(THRESHOLDS), len(SMALLEST)))
-    table[0, 3, 1], table[1, 5, 2], table[1, 3, 1] = 0.9, 1.0, 0.4
+    table[0, 3, 1], table[1, 5, 2], table[1, 3, 1] = 0.9, 0.8, 0.4
+    other = np.zeros_like(table)
+    other[:, 2, 2], other[:, 1, 1] = 0.7, 0.1
     table[0, 5, 2] = np.nan
-    assert chosen(table) == (THRESHOLDS[5], SMALLEST[2])
+    # Smallest 1: 0.65 and 0.1; smallest 2: 0.8, of the one person known, and 0.7.
+    best = chosen({"one": table, "other": other})
+    assert best == ({"one": THRESHOLDS[5], "other": THRESHOLDS[2]}, SMALLEST[2])
 
 
 def test_recall_of_changed_lesions():
@@ -70,7 +75,8 @@ def test_recall_of_changed_lesions():
     change[1, 2, 4] = change[0, 0, 0] = True
     changed = visit()
     object.__setattr__(changed, "lesion_change", change)
-    assert list(recall(Bright(), [changed, visit()], 0.5)) == [0.5]
+    segment = Segmenter(Bright(), {"FLAIR": 0.5}, 1)
+    assert list(recall(segment, [changed, visit()])) == [0.5]
 
 
 def test_the_package_loads_as_a_judge(tmp_path):
@@ -86,11 +92,11 @@ def test_the_package_loads_as_a_judge(tmp_path):
     tensors = packaging.half(load_file(tmp_path / "run" / "weights.safetensors"))
     packaging.write_package(folder, card(RUN, CALIBRATION, [], "1.0.0"), tensors, None)
     judge = load_judge(folder, read_card(folder), "cpu")
-    assert (judge.threshold, judge.smallest) == (0.4, 3)
+    assert (judge.segment.thresholds, judge.segment.smallest) == (THRESHOLD_OF, 3)
     assert judge.card.provenance["validation"] == {"dice, painted, all": 0.7}
-    assert judge.network.leave.weight.dtype == torch.float32
+    assert judge.segment.network.leave.weight.dtype == torch.float32
 
 
 def test_a_card_without_a_threshold_is_not_made():
-    with pytest.raises(KeyError, match="threshold"):
+    with pytest.raises(KeyError, match="thresholds"):
         card(RUN, {}, [], "1.0.0")
