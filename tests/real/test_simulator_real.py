@@ -13,7 +13,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def simulator(shared):
-    return Simulator(shared, parts=("validation",), sources=("synthseg",))
+    return Simulator(shared / "data", parts=("validation",), sources=("synthseg",))
 
 
 def test_anatomies_are_of_the_part_and_have_every_tissue(simulator):
