@@ -22,8 +22,8 @@ def another_look(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     n, m = images.shape[:2]
     inside = images > 0
-    gamma = torch.exp(0.15 * torch.randn((n, m, 1, 1, 1), generator=generator))
-    scale = uniform((n, m, 1, 1, 1), 0.88, 1.12, generator)
+    gamma = 2.0 ** uniform((n, m, 1, 1, 1), -1.0, 1.0, generator)
+    scale = uniform((n, m, 1, 1, 1), 0.8, 1.2, generator)
     seen = images.clamp_min(1e-4) ** gamma * scale
     lattice = 0.05 * torch.randn((n, m, 3, 3), generator=generator)
     bias = F.interpolate(lattice, images.shape[-2:], mode="bicubic", align_corners=True)

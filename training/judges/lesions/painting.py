@@ -16,6 +16,9 @@ from training.mmhvae.simulate import smooth_noise, uniform
 
 #: Least and largest change of a lesion, as a share of white matter's intensity.
 CHANGE = {"T1": (-0.05, -0.45), "T1c": (-0.05, -0.40), "T2": (0.20, 1.10), "FLAIR": (0.15, 0.70)}
+#: Least and largest change of grey matter, the same: how far it stands out of white matter
+#: differs between scanners and protocols more than lesions do.
+GREY = {"T1": (-0.15, 0.08), "T1c": (-0.15, 0.08), "T2": (-0.1, 0.35), "FLAIR": (-0.1, 0.35)}
 #: Share of slices whose lesions take up contrast agent, and by how much.
 ENHANCING, ENHANCED = 0.1, 0.6
 #: Relative spread of the change among places of one brain.
@@ -74,6 +77,20 @@ def add_rims(
     change[:, [MODALITIES.index("FLAIR"), MODALITIES.index("T2")]] = strength
     added = (change * level)[:, :, None, None, None] * share[:, None]
     return images + added * (images > 0)
+
+
+def regrey(images: Tensor, grey: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+    """Grey matter as other protocols show it, brighter or darker beside white matter.
+
+    Parameters
+    ----------
+    images, level : as for `paint`.
+    grey : (n, 3, X, Y) 1 in grey matter, else 0.
+    """
+    low, high = torch.tensor([GREY[m] for m in MODALITIES]).T
+    change = low + (high - low) * torch.rand((len(images), len(MODALITIES)), generator=generator)
+    added = (change * level)[:, :, None, None, None] * softened(grey, 0.7)[:, None]
+    return (images + added * (images > 0)).clamp_min(0)
 
 
 def softened(share: Tensor, sigma: float) -> Tensor:

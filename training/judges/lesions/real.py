@@ -17,7 +17,7 @@ from training.data.grids import GRID_SHAPE, MODALITIES
 from training.data.multimodal import BRIGHTEST, Visit
 from training.harness.machine import generator_of
 from training.judges.lesions.bank import Bank, joined, stored
-from training.judges.lesions.painting import paint
+from training.judges.lesions.painting import paint, regrey
 from training.mmhvae.scans import pretended_contrast
 from training.mmhvae.simulate import random_warp
 
@@ -41,6 +41,7 @@ class Canvas:
     images : (4, Z, X, Y) float16, normalised intensity.
     present : (4,) bool.
     white : (Z, X, Y) bool, white matter that may hold a lesion.
+    grey : (Z, X, Y) bool, grey matter.
     level : (4,) intensity of white matter; 0 where missing.
     known : (Z, X, Y) bool, brain without what may be a lesion of the person's own.
     usable : slices that may be drawn.
@@ -50,6 +51,7 @@ class Canvas:
     images: Tensor
     present: Tensor
     white: Tensor
+    grey: Tensor
     level: Tensor
     known: Tensor
     usable: Tensor
@@ -120,6 +122,7 @@ def _canvas(visit: Visit, t1: NDArray[np.float32], weight: float) -> Canvas:
         visit.images,
         visit.present,
         torch.from_numpy(paintable),
+        torch.from_numpy(grey),
         torch.tensor(level),
         torch.from_numpy(known),
         torch.from_numpy(usable).clamp(1, GRID_SHAPE[2] - 2),
@@ -192,6 +195,8 @@ class PaintedSlices:
         images = _warped(source.images[:, cut].float().flatten(0, 1)[None], where)
         images = images.view(1, len(MODALITIES), 3, *GRID_SHAPE[:2])
         white = _warped(source.white[cut].float()[None], where)
+        grey = _warped(source.grey[cut].float()[None], where)
+        images = regrey(images, grey, source.level[None], generator)
         known = _warped(source.known[k].float()[None, None], where)[0, 0] > 0.99
         lesion = _warped(self._mask(k, generator), random_warp(1, generator))
         images, target = paint(images, lesion, white, source.level[None], generator)

@@ -17,7 +17,7 @@ from training.data.multimodal import Visit, normalise
 from training.data.splits import Part
 from training.harness.machine import generator_of
 from training.judges.lesions.bank import Bank, joined, stored
-from training.judges.lesions.painting import HALF, add_rims, paint
+from training.judges.lesions.painting import HALF, add_rims, paint, regrey
 from training.mmhvae import simulate
 from training.mmhvae.simulate import NAMES, Simulator
 
@@ -25,6 +25,7 @@ from training.mmhvae.simulate import NAMES, Simulator
 WHITE, STEM, VENTRICLE, LESION = (
     NAMES.index(name) + 1 for name in ("white", "stem", "ventricle", "lesion")
 )
+GREY = tuple(NAMES.index(name) + 1 for name in simulate.GREY)
 #: Slices made together.
 CHUNK = 4
 #: Standard deviation of a subject's noise.
@@ -108,6 +109,8 @@ class LesionSimulator(Simulator):
         target = _share(groups, lesion)[:, 1] > HALF
         white = ((groups == WHITE) | (groups == STEM)).float()
         level = white_level(images, white)
+        grey = torch.isin(groups, torch.tensor(GREY)).float()
+        images = regrey(images, grey, level, generator)
         if not theirs:
             ventricle = (groups == VENTRICLE).float()
             images = add_rims(images, ventricle, white, level, generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from training.data.grids import GRID_SHAPE, MODALITIES
-from training.judges.lesions.painting import add_rims, paint, softened
+from training.judges.lesions.painting import GREY, add_rims, paint, regrey, softened
 
 SHAPE = (2, 3, *GRID_SHAPE[:2])
 LEVEL = torch.tensor([[0.8, 0.6, 0.3, 0.7]]).repeat(2, 1)
@@ -76,3 +76,16 @@ def test_rims_are_bright_in_flair_and_t2_only_and_beside_the_ventricle(flat):
     far = torch.ones(GRID_SHAPE[:2], dtype=torch.bool)
     far[64:81, 84:106] = False
     assert not change[..., far].any()
+
+
+def test_grey_matter_changes_and_nothing_else_does(flat):
+    images, _, _ = flat
+    grey = torch.zeros(SHAPE)
+    grey[..., 100:130, 80:110] = 1.0
+    changed = regrey(images, grey, LEVEL, torch.Generator().manual_seed(4))
+    share = ((changed - images) / LEVEL[:, :, None, None, None])[..., 110:120, 90:100]
+    for i, modality in enumerate(MODALITIES):
+        low, high = GREY[modality]
+        assert low - 1e-6 <= float(share[:, i].min()) <= float(share[:, i].max()) <= high + 1e-6
+    assert float(share.abs().max()) > 0.01
+    assert torch.equal(changed[..., :95, :], images[..., :95, :])

@@ -141,5 +141,6 @@ def test_another_look_keeps_the_background_and_the_range():
     assert not seen[images == 0].any()
     assert float(seen.min()) >= 0
     assert float(seen.max()) <= 1.5
-    assert 0.4 < float(seen[images > 0].mean()) < 0.8
+    # 0.6 squared and its root, times 0.8 and 1.2; bias and noise are small.
+    assert 0.25 < float(seen[images > 0].mean()) < 0.95
     assert not torch.equal(seen[:, 0], seen[:, 3])
