@@ -163,19 +163,6 @@ def test_the_card_s_calibration_scales_the_spread(tmp_path, study):
     np.testing.assert_array_equal(other.mean["T2"], one.mean["T2"])
 
 
-def test_an_unknown_gain_spreads_what_is_bright(tmp_path, study):
-    plain = make_family(tmp_path / "plain", COMPACT)
-    package = write_package(tmp_path / "gain", COMPACT, make_net(COMPACT).state_dict())
-    calibration = {"std_scale": 2.0, "gain_spread": {"T2": 0.1}}
-    card = read_card(package).model_copy(update={"calibration": calibration})
-    unsure = type(plain)(card, make_net(COMPACT), torch.device("cpu"))
-    values = controls(["T1"])
-    one, other = render(plain, study, values), render(unsure, study, values)
-    expected = np.hypot(2.0 * one.std["T2"], 0.1 * one.mean["T2"])
-    np.testing.assert_allclose(other.std["T2"], expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(other.std["FLAIR"], 2.0 * one.std["FLAIR"], rtol=1e-5)
-
-
 # ---- randomness ----------------------------------------------------------------------
 
 

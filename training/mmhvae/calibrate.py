@@ -1,21 +1,18 @@
 """Calibrates the uncertainty on the validation part: ``python -m training.mmhvae.calibrate``.
 
-What it is calibrated on is the validation people's real scans and simulated heads of the
-validation label maps.  The real ones come from a scanner that training has seen, so how far
-a strange scanner's brightness is off, and anything about T1c, is known from the simulated
-ones alone, whose contrast is drawn at random.
-
-What is written as ``calibration.json`` beside the weights, and from there onto the card: by
-how much the overall brightness of an imputed scan is off, for each modality (`gain_spread`),
-and by what the rest of the standard deviation must be multiplied for 90 % of the errors to
-lie in the 90 % interval (`std_scale`).
+What is written as ``calibration.json`` beside the weights, and from there onto the card, is
+by what the standard deviation must be multiplied for 90 % of the errors to lie in the 90 %
+interval (`std_scale`): in the validation people's real scans and in simulated heads of the
+validation label maps, together.  The real ones come from a scanner that training has seen;
+what a strange one does, and anything about T1c, is known from the simulated ones alone,
+whose contrast is drawn at random.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,19 +38,12 @@ class Answer:
 
     Parameters
     ----------
-    modality : of both.
     real, mean, std : (N,) normalised intensity; `std` as the network gives it.
     """
 
-    modality: str
     real: NDArray[np.float32]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
-
-    @property
-    def gain(self) -> float:
-        """What the image would have to be multiplied by for the least squared error."""
-        return float((self.real * self.mean).sum() / (self.mean**2).sum())
 
 
 def answers(imputer: Imputer, visits: Iterable[Visit], every: int) -> list[Answer]:
@@ -69,7 +59,7 @@ def answers(imputer: Imputer, visits: Iterable[Visit], every: int) -> list[Answe
             for target in case.targets:
                 real = planes(visit, target, slices)[mask]
                 mean, std = made.mean[target][mask], made.std[target][mask]
-                found.append(Answer(target, real, mean, std))
+                found.append(Answer(real, mean, std))
     return found
 
 
@@ -87,30 +77,18 @@ def simulated_visits(data: Path, n: int) -> list[Visit]:
     return found
 
 
-def gain_spread(found: Sequence[Answer]) -> dict[str, float]:
-    """For each modality, the root mean square of how far its gains are from 1."""
-    off: dict[str, list[float]] = {}
-    for answer in found:
-        off.setdefault(answer.modality, []).append((answer.gain - 1) ** 2)
-    return {modality: float(np.sqrt(np.mean(squares))) for modality, squares in off.items()}
-
-
-def covered(found: Sequence[Answer], scale: float, spread: Mapping[str, float]) -> float:
+def covered(found: Sequence[Answer], scale: float) -> float:
     """Mean over answers of the share of voxels whose error lies in the 90 % interval."""
-    shares = []
-    for answer in found:
-        gain = spread.get(answer.modality, 0.0)
-        std = np.sqrt((scale * answer.std) ** 2 + (gain * answer.mean) ** 2)
-        shares.append(np.mean(np.abs(answer.real - answer.mean) <= HALF_90 * std))
+    shares = [np.mean(np.abs(a.real - a.mean) <= HALF_90 * scale * a.std) for a in found]
     return float(np.mean(shares))
 
 
-def std_scale(found: Sequence[Answer], spread: Mapping[str, float], wanted: float = 0.9) -> float:
-    """The factor with which the interval covers `wanted`; 0 if the gain's part is enough."""
+def std_scale(found: Sequence[Answer], wanted: float = 0.9) -> float:
+    """The factor with which the intervals cover `wanted`."""
     low, high = 0.0, WIDEST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if covered(found, middle, spread) < wanted else (low, middle)
+        low, high = (middle, high) if covered(found, middle) < wanted else (low, middle)
     return high
 
 
@@ -129,16 +107,14 @@ def main() -> None:
     imputer = imputer_of(args.run / "weights.safetensors")
     real = answers(imputer, visits, args.every)
     found = real + answers(imputer, simulated_visits(args.data, args.simulated), args.every)
-    spread = gain_spread(found)
-    scale = std_scale(found, spread)
+    scale = std_scale(found)
     record = {
         "std_scale": round(scale, 4),
-        "gain_spread": {modality: round(value, 4) for modality, value in spread.items()},
         "people": sorted({visit.person for visit in visits}),
         "simulated_heads": args.simulated,
-        "coverage_real": round(covered(real, scale, spread), 4),
-        "coverage_before": round(covered(found, 1.0, {}), 4),
-        "coverage_after": round(covered(found, scale, spread), 4),
+        "coverage_real": round(covered(real, scale), 4),
+        "coverage_before": round(covered(found, 1.0), 4),
+        "coverage_after": round(covered(found, scale), 4),
     }
     out.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record))

@@ -128,9 +128,7 @@ class MMHVAEFamily:
         self._is_cpu = device.type == "cpu"
         net = net.eval().requires_grad_(False).to(device)
         self.net: MMHVAE = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        calibration = card.calibration or {}
-        self._spread_scale = float(calibration.get("std_scale", 1.0))
-        self._gain_spread = {k: float(v) for k, v in calibration.get("gain_spread", {}).items()}
+        self._spread_scale = float((card.calibration or {}).get("std_scale", 1.0))
         self._encodings: Encodings | None = None
         self._noise = CoherentNoise(device)
 
@@ -162,9 +160,6 @@ class MMHVAEFamily:
         The spread is the posterior predictive standard deviation: by the law of total
         variance, the variance of the K samples' images plus the mean of the likelihood's
         own variance (2 b^2 for a Laplace scale b), times the card's calibrated factor.
-        The likelihood says how wrong each voxel is, not that all may be too bright together:
-        the overall gain of a scan nobody made is unknown, so its relative spread, measured
-        for each modality (`gain_spread` on the card), adds (gain_spread x mean)^2.
         At temperature 0 there is one mean path, and only the likelihood's part remains.
         """
         shape = (*conditioning.mask.shape[:2], len(region.slices))
@@ -181,10 +176,7 @@ class MMHVAEFamily:
             decoded = self._decode(conditioning, present, targets, controls, slices)
             for modality in targets:
                 log_scale = decoded.log_scale.get(modality)
-                gain_spread = self._gain_spread.get(modality, 0.0)
-                images = self._summary(
-                    decoded.mean[modality], log_scale, _samples(controls), gain_spread
-                )
+                images = self._summary(decoded.mean[modality], log_scale, _samples(controls))
                 for volumes, image in zip((mean, std), images, strict=True):
                     volumes[modality][:, :, places] = _to_numpy(image * inside)
         return Rendered(region, mean, std)
@@ -206,7 +198,7 @@ class MMHVAEFamily:
         return self.net.decode(skips, targets=targets, noise=noise, temperature=temperature)
 
     def _summary(
-        self, images: Tensor, log_scale: Tensor | None, samples: int, gain_spread: float
+        self, images: Tensor, log_scale: Tensor | None, samples: int
     ) -> tuple[Tensor, Tensor]:
         """Mean and predictive spread of (samples * n, 1, X, Y) over the samples: (n, X, Y)."""
         if self.topology.layout == "published":
@@ -216,9 +208,7 @@ class MMHVAEFamily:
         if log_scale is not None:
             scale = log_scale[:, 0].float().clamp(-6.0, 0.0).exp()
             variance = variance + (2 * scale**2).unflatten(0, (samples, -1)).mean(dim=0)
-        mean = drawn.mean(dim=0).clamp(0, BRIGHTEST)
-        variance = self._spread_scale**2 * variance + (gain_spread * mean) ** 2
-        return mean, variance.sqrt()
+        return drawn.mean(dim=0).clamp(0, BRIGHTEST), self._spread_scale * variance.sqrt()
 
     def _encoded(
         self, study: Encodings, modality: str, slices: Sequence[int], samples: int
