@@ -108,7 +108,10 @@ class FakeCatalogue:
     def entries(self) -> tuple[Entry, ...]:
         return self._entries
 
-    def get(self, model_id: str) -> Entry:
+    def generators(self) -> tuple[Entry, ...]:
+        return self._entries
+
+    def get(self, model_id: str, kind: str | None = None) -> Entry:
         for entry in self._entries:
             if entry.id == model_id and entry.card is not None:
                 return entry
