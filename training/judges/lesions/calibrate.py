@@ -30,7 +30,7 @@ SMALLEST = (1, 3, 5, 10)
 GIVEN = {"all": MODALITIES, "without FLAIR": ("T1", "T1c", "T2"), "T1 alone": ("T1",)}
 #: Modality to the case whose threshold holds, if none of those before is given.
 DECIDES = {"FLAIR": "all", "T2": "without FLAIR", "T1": "T1 alone", "T1c": "T1 alone"}
-#: Slices of one person.
+#: Slices of a simulated person; real ones are whole.
 MOST = 48
 
 
@@ -48,8 +48,7 @@ def people(data: Path, n: int, seed: int = 1) -> dict[str, list[Visit]]:
     masks = LesionSimulator.load(data, ("validation",)).lesions
     visits = load_visits(data, parts=("validation",))
     painted = [
-        painted_visit(visits[i % len(visits)], masks[i % len(masks)], seed + i, MOST)
-        for i in range(n)
+        painted_visit(visits[i % len(visits)], masks[i % len(masks)], seed + i) for i in range(n)
     ]
     return {
         "simulated": load_subjects(data, ("validation",), n, seed, MOST),

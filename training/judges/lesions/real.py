@@ -77,13 +77,13 @@ def canvases(visits: Sequence[Visit]) -> list[Canvas]:
     ]
 
 
-def painted_visit(visit: Visit, lesions: Tensor, seed: int, most: int) -> Visit:
-    """A visit with the lesions of a mask painted in, all of one look.
+def painted_visit(visit: Visit, lesions: Tensor, seed: int, most: int | None = None) -> Visit:
+    """A visit with the lesions of a mask painted in, and grey matter changed, all of one look.
 
     Parameters
     ----------
     lesions : (Z, X, Y), mask on the model grid.
-    most : neighbouring slices that are kept, those with the most lesion.
+    most : neighbouring slices that are kept, those with the most lesion; all if None.
 
     Returns
     -------
@@ -91,14 +91,21 @@ def painted_visit(visit: Visit, lesions: Tensor, seed: int, most: int) -> Visit:
     painted mask is not the whole truth.
     """
     (source,) = canvases([visit])
-    load = (lesions * source.white).sum(dim=(1, 2)).float()
-    low = 1 + int(load[1:-1].unfold(0, most, 1).sum(dim=1).argmax())
+    load = (lesions * source.white).sum(dim=(1, 2)).float()[1:-1]
+    most = len(load) if most is None else most
+    low = 1 + int(load.unfold(0, most, 1).sum(dim=1).argmax())
     images = torch.zeros_like(visit.images)
     target = torch.zeros_like(visit.mask)
     for k in range(low, low + most):
         three = slice(k - 1, k + 2)
-        made, there = paint(
+        made = regrey(
             visit.images[:, three].float()[None],
+            source.grey[three].float()[None],
+            source.level[None],
+            generator_of(seed, 1, BANK),
+        )
+        made, there = paint(
+            made,
             lesions[three].float()[None],
             source.white[three].float()[None],
             source.level[None],
