@@ -86,7 +86,7 @@ def impute(
     session.set_kinds(KINDS if all_outputs else KINDS[:2])
     session.set_device(device.value)
     session.set_options(PreparationOptions(register=register.value, bias_field=n4))
-    paths = named_paths(inputs, card.inputs, card.name)
+    paths = named_paths(inputs, card.inputs, f"{card.name} does not read")
     if targets:
         session.set_control("targets", _target_names(targets, paths, card))
     session.set_study(read_study(paths, mask))

@@ -20,7 +20,7 @@ def named_paths(inputs: Sequence[str], known: Sequence[str], reader: str) -> dic
     ----------
     inputs : the arguments.
     known : modalities that may be given.
-    reader : who reads them, for the refusal of another one.
+    reader : the refusal of another one, up to its name ("MMHVAE does not read").
 
     Raises
     ------
@@ -31,7 +31,7 @@ def named_paths(inputs: Sequence[str], known: Sequence[str], reader: str) -> dic
         name, separator, path = argument.partition("=")
         if not separator or not path:
             raise UnusableStudy(f"--input {argument}: write MODALITY=PATH, such as T1=scan.nii.gz")
-        modality = known_modality(name, known, f"{path}: {reader} does not read {name!r}")
+        modality = known_modality(name, known, f"{path}: {reader} {name!r}")
         if modality in paths:
             raise UnusableStudy(f"{path}: {modality} was given already as {paths[modality]}")
         paths[modality] = Path(path)

@@ -49,7 +49,7 @@ def judge(
     known = dict.fromkeys(
         name for e in Catalogue().judges() if e.card is not None for name in e.card.inputs
     )
-    paths = named_paths(inputs, tuple(known), "no judge that is installed")
+    paths = named_paths(inputs, tuple(known), "no installed judge reads")
     study = read_study(paths, mask)
     judgements = judging.judge(study, judges or None, device=device.value)
     sources = [*paths.values(), *([mask] if mask is not None else [])]
