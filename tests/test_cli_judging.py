@@ -91,7 +91,7 @@ def test_maps_and_provenance_are_written_on_the_grid_of_the_scan(t1, tmp_path, c
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--input", "T2={t1}"], "no judge that is installed does not read 'T2'; it knows T1"),
+        (["--input", "T2={t1}"], "no installed judge reads 'T2'; it knows T1"),
         (["--input", "T1={t1}", "--judge", "fake-brain"], "is a generator, not a judge"),
         (["--input", "T1={t1}", "--judge", "x"], "there is no model 'x'; known models: judge-t1"),
         (["--input", "{t1}"], "write MODALITY=PATH"),
