@@ -19,9 +19,10 @@ LIMITATIONS = [
     "No real lesion was ever learnt from: lesions were painted into simulated slices and into "
     "slices of two patients with multiple sclerosis and one with a glioma, in which what may be "
     "a lesion of their own was left out. Lesions of other kinds may be missed or misnamed.",
-    "Tested on one real patient with 1.3 ml of lesions (Lesjak et al. 2017, patient 07); the "
-    "figures of simulated people are optimistic, because they come from the simulator that "
-    "training used, with other label maps and masks.",
+    "Not yet fit to measure real scans of a scanner that it has not seen: on the one real test "
+    "patient (Lesjak et al. 2017, patient 07) it takes bright cortex for lesions and finds "
+    "several times their volume. Figures of simulated people are optimistic, because they come "
+    "from the simulator that training used, with other label maps and masks.",
     "Works slice by slice at 1 mm on scans registered to MNI152: volumes are those of a head "
     "brought to the template, and lesions in cortex and cerebellum are rarely found.",
     "Without FLAIR, and from T1 alone above all, many lesions are not visible to it.",
