@@ -72,6 +72,15 @@ def test_maps_come_back_on_the_grid_of_the_scan(catalogue):
     np.testing.assert_allclose(other.maps()["image"], make_scan("T2").voxels / 100)
 
 
+def test_the_first_scan_gives_the_grid_even_if_no_judge_reads_it(catalogue):
+    flair = make_scan("FLAIR")
+    moved = flair.affine.copy()
+    moved[:3, 3] += 7.0
+    study = Study((replace(flair, affine=moved), make_scan("T1")))
+    (answer,) = judge(study, catalogue=catalogue, device="cpu")
+    np.testing.assert_array_equal(answer.prepared.reference.affine, moved)
+
+
 def test_a_synthetic_scan_makes_a_synthetic_reading_and_only_for_those_who_read_it(catalogue):
     scans = (make_scan("T1"), replace(make_scan("T2"), is_synthetic=True))
     answers = judge(Study(scans), catalogue=catalogue, device="cpu")

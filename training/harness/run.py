@@ -211,9 +211,15 @@ class Run(Generic[B]):
     def look(self) -> None:
         """Validate and draw; leaves training's random numbers alone."""
         torch.manual_seed(seed_of(self.settings.seed, 0, LOOK))
+        # A player without an average is looked at itself: recipes may switch it to evaluation.
+        modes = [
+            (module, module.training) for n in self.networks.values() for module in n.modules()
+        ]
         with torch.no_grad():
             found = self.recipe.validate(self.networks)
             pictures = self.recipe.pictures(self.networks)
+        for module, training in modes:
+            module.training = training
         if found:
             self.journal.write(self.step, self.elapsed / 60, "validation", found)
         folder = self.out / "pictures"

@@ -166,7 +166,9 @@ class _Preparer:
             self._known.append(study)
         else:
             read = {_MASK, *(name for card in cards for name in card.inputs)}
-            self._study = Study(tuple(s for s in study if s.modality in read), study.facts)
+            # The first scan stays, read or not: maps come back on its grid.
+            kept = [s for i, s in enumerate(study) if i == 0 or s.modality in read]
+            self._study = Study(tuple(kept), study.facts)
 
     def on_grid_of(self, card: ModelCard) -> PreparedStudy:
         grid = card.grid.grid()

@@ -174,6 +174,14 @@ def test_when_it_looks_and_saves_changes_nothing(straight, tmp_path, monkeypatch
     assert same(everything(straight), everything(tmp_path))
 
 
+def test_looking_leaves_a_network_without_an_average_in_training(tmp_path, monkeypatch):
+    run = start(tmp_path, replace(SETTINGS, ema=0.0))
+    network = run.networks["student"]
+    monkeypatch.setattr(run.recipe, "validate", lambda _: (network.eval(), {})[1])
+    run.look()
+    assert network.training
+
+
 def test_a_session_can_be_limited(tmp_path):
     run = start(tmp_path, replace(SETTINGS, most_minutes=5), clock=Clock(1.0))
     assert not run.go()

@@ -1,8 +1,8 @@
 """The contract that every judge keeps.
 
-A judge is a small network that measures: a person's age, a volume, a lesion.  It was
-trained on real scans and is never part of a generator's loss, so that its reading of a
-synthetic scan is evidence.  Like a family of generators it holds one loaded model on one
+A judge is a small network that measures: a person's age, a volume, a lesion.  It is never
+part of a generator's loss, so that its reading of a synthetic scan is evidence; its card
+says whether it learnt from real scans or from simulated ones, as the generator may have.  Like a family of generators it holds one loaded model on one
 device and sees neither Qt nor files; adding one means one module, one line in
 `families.JUDGES` and a card of kind "judge".
 """
