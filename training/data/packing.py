@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +109,8 @@ class PackedFile:
             manifest = json.loads(self._member("manifest.json", LARGEST_MANIFEST))
         except ValueError as error:
             raise self._unusable("its manifest is no JSON") from error
+        if not isinstance(manifest, dict):
+            raise self._unusable("its manifest is no object")
         if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
             raise self._unusable(f"no packed training data of version {VERSION}")
         self._manifest = manifest
@@ -166,12 +170,24 @@ class PackedFile:
     def _member(self, name: str, largest: int = LARGEST_BYTES) -> bytes:
         try:
             with zipfile.ZipFile(self.path) as file:
-                if file.getinfo(name).file_size > largest:
-                    raise self._unusable(f"{name} in it is too large to be ours")
-                return file.read(name)
+                if file.getinfo(name).compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                    raise self._unusable(f"{name} in it is compressed in a way that is not ours")
+                # What a member says of its size is not to be believed.
+                with file.open(name) as member:
+                    content = member.read(largest + 1)
+            if len(content) > largest:
+                raise self._unusable(f"{name} in it is too large to be ours")
+            return content
         except KeyError as error:
             raise self._unusable(f"{name} is missing in it") from error
-        except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+            NotImplementedError,
+            RuntimeError,
+            zlib.error,
+        ) as error:
             raise self._unusable(f"not a whole zip file ({error})") from error
 
     def _unusable(self, reason: str) -> UnusableFile:

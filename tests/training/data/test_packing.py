@@ -173,6 +173,24 @@ def test_a_manifest_that_promises_too_much_is_refused(tmp_path, packed):
         load_label_maps(path)
 
 
+def test_more_than_is_ours_is_not_read_whatever_is_promised(packed, monkeypatch):
+    monkeypatch.setattr("training.data.packing.LARGEST_MANIFEST", 100)
+    with pytest.raises(UnusableFile, match="too large to be ours"):
+        open_source(packed)
+
+
+@pytest.mark.parametrize(
+    ("content", "compression", "reason"),
+    [("[]", zipfile.ZIP_DEFLATED, "no object"), ("{}", zipfile.ZIP_BZIP2, "not ours")],
+)
+def test_a_manifest_of_another_kind_is_refused(tmp_path, content, compression, reason):
+    path = tmp_path / "strange.zip"
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("manifest.json", content)
+    with pytest.raises(UnusableFile, match=reason):
+        open_source(path)
+
+
 def test_somebody_who_is_not_in_the_file(packed):
     with pytest.raises(UnusableFile, match="no scans of msv-01 in it"):
         load_visits(packed, parts=("train",))

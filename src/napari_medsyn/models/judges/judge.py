@@ -2,9 +2,9 @@
 
 A judge is a small network that measures: a person's age, a volume, a lesion.  It is never
 part of a generator's loss, so that its reading of a synthetic scan is evidence; its card
-says whether it learnt from real scans or from simulated ones, as the generator may have.  Like a family of generators it holds one loaded model on one
-device and sees neither Qt nor files; adding one means one module, one line in
-`families.JUDGES` and a card of kind "judge".
+says whether it learnt from real scans or from simulated ones, as the generator may have.
+Like a family of generators it holds one loaded model on one device and sees neither Qt nor
+files; adding one means one module, one line in `families.JUDGES` and a card of kind "judge".
 """
 
 from __future__ import annotations
