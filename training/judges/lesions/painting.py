@@ -90,7 +90,8 @@ def regrey(images: Tensor, grey: Tensor, level: Tensor, generator: torch.Generat
     low, high = torch.tensor([GREY[m] for m in MODALITIES]).T
     change = low + (high - low) * torch.rand((len(images), len(MODALITIES)), generator=generator)
     added = (change * level)[:, :, None, None, None] * softened(grey, 0.7)[:, None]
-    return (images + added * (images > 0)).clamp_min(0)
+    changed: Tensor = (images + added * (images > 0)).clamp_min(0)
+    return changed
 
 
 def softened(share: Tensor, sigma: float) -> Tensor:
