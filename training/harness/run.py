@@ -98,7 +98,7 @@ class Run(Generic[B]):
 
         Raises
         ------
-        ValueError : there is none, it is damaged, or it is of other settings.
+        ValueError : there is none, it is damaged, or it is of other settings or data.
         """
         path = self.out / "checkpoint.safetensors"
         if not path.exists():
@@ -107,6 +107,11 @@ class Run(Generic[B]):
         changed = differences(facts["settings"], self.settings)
         if changed:
             raise ValueError(f"{path} is of other settings ({'; '.join(changed)})")
+        data = self.recipe.describe().get("data_hash")
+        if facts.get("data_hash", data) != data:
+            raise ValueError(f"{path} was trained on other data; give the same --data")
+        # A continuation need not repeat what the run began with.
+        self._facts["start"] = facts.get("start", self._facts.get("start"))
         checkpoint.restore(state, self.players, self.averages)
         self.step, self._before = facts["step"], facts["elapsed"]
         self._began = self._clock()
@@ -235,6 +240,8 @@ class Run(Generic[B]):
             "step": self.step,
             "elapsed": self.elapsed,
             "settings": self.settings.as_dict(),
+            "start": self._facts.get("start"),
+            "data_hash": self.recipe.describe().get("data_hash"),
         }
         state = checkpoint.collect(self.players, self.averages)
         checkpoint.write(self.out / "checkpoint.safetensors", state, facts)

@@ -174,6 +174,20 @@ def test_when_it_looks_and_saves_changes_nothing(straight, tmp_path, monkeypatch
     assert same(everything(straight), everything(tmp_path))
 
 
+def test_a_continuation_remembers_its_start_and_its_data(tmp_path, monkeypatch):
+    first = start(tmp_path, replace(SETTINGS, most_minutes=5), clock=Clock(1.0))
+    first._facts["start"] = "runs/earlier/weights.safetensors"
+    monkeypatch.setattr(first.recipe, "describe", lambda: {"data_hash": "one"})
+    first.go()
+    second = start(tmp_path)
+    with pytest.raises(ValueError, match="was trained on other data"):
+        second.resume()
+    monkeypatch.setattr(second.recipe, "describe", lambda: {"data_hash": "one"})
+    second.resume()
+    second.go()
+    assert json.loads((tmp_path / "run.json").read_text())["start"].startswith("runs/earlier")
+
+
 def test_looking_leaves_a_network_without_an_average_in_training(tmp_path, monkeypatch):
     run = start(tmp_path, replace(SETTINGS, ema=0.0))
     network = run.networks["student"]
