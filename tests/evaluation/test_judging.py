@@ -42,6 +42,14 @@ def test_every_judge_that_can_read_the_study_reads_it(catalogue):
     assert [j.card.id for j in ask(catalogue, "T1", "T2")] == ["judge-t1", "judge-t2"]
 
 
+def test_an_experiment_speaks_only_when_asked_by_name(tmp_path):
+    make_judge(tmp_path / "judge-t1")
+    make_judge(tmp_path / "judge-new", version="0.3")
+    catalogue = Catalogue([(tmp_path, "user")])
+    assert [j.card.id for j in ask(catalogue, "T1")] == ["judge-t1"]
+    assert [j.card.id for j in ask(catalogue, "T1", ids=["judge-new"])] == ["judge-new"]
+
+
 def test_readings_come_with_spread_label_and_unit(catalogue):
     (answer,) = ask(catalogue, "T1")
     voxels = make_scan("T1").voxels

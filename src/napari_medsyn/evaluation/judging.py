@@ -102,7 +102,8 @@ def judge(
     ----------
     study : scans of known modality on any grids; or a study that is already on the
         judges' grid, of which it is not known whether it is synthetic (taken as real).
-    ids : of the judges; by default all that can read this study.
+    ids : of the judges; by default all that can read this study, but those of version 0:
+        they are experiments, and speak only when they are asked by name.
     catalogue : where they are found; by default what is installed.
     device : "auto", "cpu" or "cuda".
     options : how a study is prepared; bias correction is the judges' own affair.
@@ -197,6 +198,8 @@ def _chosen(
     """The judges asked for, or all that can read the modalities `given`."""
     entries = catalogue.judges() if ids is None else [catalogue.get(i, "judge") for i in ids]
     pairs = [(entry, entry.card) for entry in entries if entry.card is not None]
+    if ids is None:
+        pairs = [(entry, card) for entry, card in pairs if not card.is_experimental]
     able = [
         (entry, card)
         for entry, card in pairs

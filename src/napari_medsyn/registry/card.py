@@ -268,6 +268,11 @@ class ModelCard(Part):
         return self.kind == "judge"
 
     @property
+    def is_experimental(self) -> bool:
+        """Whether its version says that it is not to be relied on yet: 0, 0.1, …."""
+        return self.version.split(".")[0] == "0"
+
+    @property
     def weights(self) -> PackageFile:
         """The one .safetensors file."""
         return next(file for file in self.files if file.name.endswith(".safetensors"))

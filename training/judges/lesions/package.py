@@ -68,8 +68,9 @@ def card(
         "schema_version": 1,
         "id": MODEL_ID,
         "version": version,
-        "name": "Lesion judge (MR)",
-        "summary": "Finds white-matter lesions in any of T1, T1c, T2 and FLAIR.",
+        "name": "Lesion judge (MR), experimental",
+        "summary": "Looks for white-matter lesions in any of T1, T1c, T2 and FLAIR; an experiment "
+        "that finds far too many in scans of a scanner it has not seen.",
         "kind": "judge",
         "family": "lesion-judge",
         "architecture": run["architecture"],
@@ -102,6 +103,7 @@ def card(
         "calibration": {k: calibration[k] for k in ("thresholds", "smallest_voxels")},
         "provenance": {
             "command": run["command"],
+            "start": run.get("start"),
             "commit": run["commit"],
             "seed": run["config"]["seed"],
             "config": run["config"],
@@ -123,7 +125,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the run, calibrated")
     parser.add_argument("--metrics", type=Path, help="JSON list of benchmarks.lesions")
     parser.add_argument("--preview", type=Path, help="picture to ship beside the weights")
-    parser.add_argument("--version", default="1.0.0")
+    parser.add_argument("--version", default="0.1.0")
     args = parser.parse_args()
     run = json.loads((args.run / "run.json").read_text())
     calibration = json.loads((args.run / "calibration.json").read_text())
