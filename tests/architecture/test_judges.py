@@ -37,9 +37,12 @@ def meets_a_judge(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"imports {name}"
             if name.rsplit(".", 1)[-1] in LOADERS:
                 yield node.lineno, f"imports {name}"
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith((*JUDGES, JUDGE_PACKAGES)):
-                yield node.lineno, f"names {node.value}"
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.startswith((*JUDGES, JUDGE_PACKAGES))
+        ):
+            yield node.lineno, f"names {node.value}"
         if isinstance(node, ast.Attribute) and node.attr in LOADERS:
             yield node.lineno, f"calls {node.attr}"
 
