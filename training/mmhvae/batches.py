@@ -29,6 +29,7 @@ class Batch:
     present : indices of the modalities that there are: those that are scored.
     fed : indices of those that may be read.
     inside : (n, 1, X, Y) 1 in the brain, 0 outside.
+    lesion : (n, 1, X, Y) in [0, 1], how much of each voxel is known to be lesion.
     where : (n, 3, X / patch, Y / patch) place in the head, in [-1, 1].
     source : "real" or "sim".
     """
@@ -38,6 +39,7 @@ class Batch:
     present: list[int]
     fed: list[int]
     inside: Tensor
+    lesion: Tensor
     where: Tensor
     source: str
 
@@ -47,7 +49,7 @@ class Batch:
             return self
         moved = {
             name: getattr(self, name).pin_memory().to(device, non_blocking=True)
-            for name in ("inputs", "targets", "inside", "where")
+            for name in ("inputs", "targets", "inside", "lesion", "where")
         }
         return replace(self, **moved)
 
@@ -108,9 +110,9 @@ class Stream:
         source = "sim"
         if self.real is not None and float(torch.rand((), generator=g)) < c.real:
             source = "real"
-            inputs, targets, present, mask, slices = self.real.batch(c.batch, g)
+            inputs, targets, present, mask, lesion, slices = self.real.batch(c.batch, g)
         else:
-            images, slices = self._simulated(step, g)
+            images, lesion, slices = self._simulated(step, g)
             inputs, targets = vary(images, g), images[:, :, 1]
             present = torch.ones(len(MODALITIES), dtype=torch.bool)
             mask = targets.sum(dim=1) > 0
@@ -118,13 +120,16 @@ class Stream:
         where = positions(slices, (*mask.shape[1:], GRID_SHAPE[2]), self.patch)
         if c.crop and step < (1 - c.whole) * c.steps:
             corners = draw_windows(mask, c.crop, self.patch, g)
-            inputs, targets, mask = (cut(x, corners, c.crop) for x in (inputs, targets, mask))
+            inputs, targets, mask, lesion = (
+                cut(x, corners, c.crop) for x in (inputs, targets, mask, lesion)
+            )
             folded = [(x // self.patch, y // self.patch) for x, y in corners]
             where = cut(where, folded, c.crop // self.patch)
         there = [i for i, p in enumerate(present.tolist()) if p]
-        return Batch(inputs, targets, there, fed, mask[:, None].float(), where, source)
+        inside, lesion = mask[:, None].float(), lesion[:, None]
+        return Batch(inputs, targets, there, fed, inside, lesion, where, source)
 
-    def _simulated(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _simulated(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.simulator is None:
             raise ValueError("there is nothing to simulate from; give --real 1")
         if self.pool is None:

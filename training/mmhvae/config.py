@@ -64,6 +64,9 @@ class Config(Settings):
     square_weight : weight of the squared error.
     scale_weight : weight of the Laplace likelihood that the scale is learnt by.
     fed_weight : weight of the reconstruction of modalities that were fed.
+    lesion_weight : by how much more a voxel counts that is known to be lesion; 0 for no more.
+    laden : share of the slices simulated on their own that are drawn where there are lesions.
+    painted : share of the real slices that get painted lesions.
     crop : side of the square windows that are trained on, pixels; 0 for whole slices.
     whole : share of the steps, at the end, on whole slices all the same.
     pool : simulated slices kept for several steps; 0 makes new ones for every step.
@@ -86,6 +89,9 @@ class Config(Settings):
     square_weight: float = 2.0
     scale_weight: float = 0.05
     fed_weight: float = 0.3
+    lesion_weight: float = 0.0
+    laden: float = 0.0
+    painted: float = 0.0
     crop: int = 0
     whole: float = 0.15
     pool: int = 0

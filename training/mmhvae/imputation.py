@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.compare.imputers import Imputer
 from training.compare.scoring import cases, fidelity_of, planes, scored_slices
+from training.data.masks import load_lesion_masks
 from training.data.multimodal import Visit, load_visits
 from training.data.sources import data_hash
 from training.data.splits import Part
@@ -24,7 +25,7 @@ from training.mmhvae import losses
 from training.mmhvae.batches import Batch, Stream, draw_subset
 from training.mmhvae.config import MODALITIES, Config
 from training.mmhvae.scans import RealSlices
-from training.mmhvae.simulate import Simulator
+from training.mmhvae.simulate import Simulator, on_grid
 from training.mmhvae.slabs import Either, Slabs, SliceSource
 from training.simulator.simulator import Simulator as Heads
 
@@ -69,11 +70,14 @@ class Material:
         parts: tuple[Part, ...] = ("train",)
         simulator: SliceSource | None = None
         if config.real < 1:
-            simulator = Simulator.load(data, parts)
+            simulator = Simulator.load(data, parts, config.laden)
             if config.heads > 0:
                 heads = Heads(data, parts=parts, sources=("synthseg",))
                 simulator = Either(simulator, Slabs(heads), config.heads)
-        real = RealSlices(load_visits(data, parts=parts)) if config.real > 0 else None
+        real = None
+        if config.real > 0:
+            masks = on_grid(load_lesion_masks(data, parts=parts)) if config.painted > 0 else None
+            real = RealSlices(load_visits(data, parts=parts), masks, config.painted)
         validation = load_visits(data, parts=("validation",))
         return cls(simulator, real, validation, data_hash(data))
 
@@ -151,12 +155,17 @@ class ImputationRecipe(Recipe[Batch]):
         """Mean over the modalities that are there, and the L1 error of those not fed."""
         c, inside = self.config, batch.inside
         total = torch.zeros((), device=inside.device)
-        missing = []
+        weight_of = losses.lesion_weight(inside, batch.lesion, c.lesion_weight)
+        missing, astray = [], []
         for i in batch.present:
             made, log_scale = (x[MODALITIES[i]].float() for x in (guess.mean, guess.log_scale))
             target = wanted(batch, i)
             term = losses.reconstruction(
-                made, target * inside, inside, structure=c.structure_weight, square=c.square_weight
+                made,
+                target * inside,
+                weight_of,
+                structure=c.structure_weight,
+                square=c.square_weight,
             )
             scale = losses.laplace(log_scale, made - target, inside)
             weight = c.fed_weight if i in batch.fed else 1.0
@@ -164,7 +173,10 @@ class ImputationRecipe(Recipe[Batch]):
             if i not in batch.fed:
                 error = (made - target).detach().abs()
                 missing.append((error * inside).sum() / inside.sum().clamp_min(1))
+                astray.append((error * batch.lesion).sum() / batch.lesion.sum().clamp_min(1))
         terms = {"l1": torch.stack(missing).mean()} if missing else {}
+        if astray and bool(batch.lesion.any()):
+            terms["lesion_l1"] = torch.stack(astray).mean()
         return total / len(batch.present) + guess.penalty, terms
 
     def describe(self) -> dict[str, Any]:

@@ -14,19 +14,36 @@ LOG_SCALE_RANGE = (-6.0, 0.0)
 
 
 def reconstruction(
-    mean: Tensor, target: Tensor, mask: Tensor, *, structure: float, square: float
+    mean: Tensor, target: Tensor, weight: Tensor, *, structure: float, square: float
 ) -> Tensor:
-    """L1 + `square` x squared error + `structure` x (1 - SSIM), over the brain.
+    """L1 + `square` x squared error + `structure` x (1 - SSIM), weighted means.
 
     Parameters
     ----------
-    mean, target : (N, 1, H, W) in normalised intensity, 0 outside `mask`.
-    mask : (N, 1, H, W) float.
+    mean, target : (N, 1, H, W) in normalised intensity; `target` 0 outside the brain.
+    weight : (N, 1, H, W) at least 0; 0 outside the brain.  Only ratios count: the mean loss
+        keeps its scale.
     """
-    error = (mean - target) * mask
-    brain = mask.sum().clamp_min(1)
-    pixel = (error.abs() + square * error**2).sum() / brain
-    return pixel + structure * (1 - (ssim(mean * mask, target) * mask).sum() / brain)
+    error = mean - target
+    whole = weight.sum().clamp_min(1)
+    pixel = ((error.abs() + square * error**2) * weight).sum() / whole
+    likeness = (ssim(mean * (weight > 0), target) * weight).sum() / whole
+    return pixel + structure * (1 - likeness)
+
+
+def lesion_weight(inside: Tensor, lesion: Tensor, more: float) -> Tensor:
+    """(N, 1, H, W): 1 in the brain, 1 + `more` in lesions, less beside them; 0 outside.
+
+    A voxel beside a lesion counts by the mean of the three by three around it: there a
+    lesion's extent is decided.
+
+    Parameters
+    ----------
+    inside : (N, 1, H, W) 1 in the brain, else 0.
+    lesion : (N, 1, H, W) in [0, 1].
+    """
+    near = F.avg_pool2d(lesion, 3, stride=1, padding=1)
+    return inside * (1 + more * torch.maximum(lesion, near))
 
 
 def laplace(log_scale: Tensor, error: Tensor, mask: Tensor) -> Tensor:

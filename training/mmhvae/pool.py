@@ -28,6 +28,7 @@ class Pool:
         self.simulator, self.chunks, self.seed = simulator, size // CHUNK, seed
         self.made = 0
         self.images: list[Tensor] = []
+        self.lesions: list[Tensor] = []
         self.slices: list[Tensor] = []
 
     def advance(self, made: int) -> None:
@@ -35,16 +36,19 @@ class Pool:
         made = max(made, self.chunks)
         for number in range(max(self.made, made - self.chunks), made):
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-            images, slices = self.simulator.batch(CHUNK, generator)
+            images, lesion, slices = self.simulator.batch(CHUNK, generator)
             self.images.append(images.half())
+            self.lesions.append(lesion.half())
             self.slices.append(slices)
         self.made = made
         self.images = self.images[-self.chunks :]
+        self.lesions = self.lesions[-self.chunks :]
         self.slices = self.slices[-self.chunks :]
 
-    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """As `SliceSource.batch`: (n, 4, 3, X, Y) images and (n,) slice indices."""
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, lesions and slice indices, as `SliceSource.batch` gives them."""
         chosen = torch.randint(len(self.images) * CHUNK, (n,), generator=generator).tolist()
         images = [self.images[i // CHUNK][i % CHUNK].float() for i in chosen]
+        lesions = [self.lesions[i // CHUNK][i % CHUNK].float() for i in chosen]
         slices = [self.slices[i // CHUNK][i % CHUNK] for i in chosen]
-        return torch.stack(images), torch.stack(slices)
+        return torch.stack(images), torch.stack(lesions), torch.stack(slices)

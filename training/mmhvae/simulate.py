@@ -69,36 +69,36 @@ class Simulator:
     ----------
     maps : whole heads, 1 mm along the axes of MNI space.
     lesions : masks of white-matter lesions, the same.
+    laden : share of the slices that are drawn where a patient has lesions.
     """
 
-    def __init__(self, maps: LabelMaps, lesions: LesionMasks) -> None:
+    def __init__(self, maps: LabelMaps, lesions: LesionMasks, laden: float = 0.0) -> None:
+        self.laden = laden
         group_of = np.zeros(len(maps.labels), np.uint8)
         for number, labels in enumerate(GROUPS.values(), start=1):
             group_of[np.flatnonzero(np.isin(maps.labels, labels))] = number
         self.groups = _sliced((group_of[codes] for codes in maps.codes), maps.affine)
-        self.lesions = _sliced((mask.astype(np.uint8) for mask in lesions.masks), lesions.affine)
+        self.lesions = on_grid(lesions)
+        self.area = self.lesions.sum(dim=(2, 3)).float()
         tissue = (self.groups > 0) & (self.groups != NAMES.index("fluid") + 1)
         self.usable = [torch.nonzero(t.sum(dim=(1, 2)) > 1500)[:, 0] for t in tissue]
 
     @classmethod
-    def load(cls, data: Path, parts: Sequence[Part] = ("train",)) -> Simulator:
+    def load(cls, data: Path, parts: Sequence[Part] = ("train",), laden: float = 0.0) -> Simulator:
         """With the anatomy and the lesions of some parts of the split."""
-        return cls(load_label_maps(data, parts=parts), load_lesion_masks(data, parts=parts))
+        maps, lesions = load_label_maps(data, parts=parts), load_lesion_masks(data, parts=parts)
+        return cls(maps, lesions, laden)
 
-    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random slices with their neighbours.
-
-        Returns
-        -------
-        images : (n, 4, 3, X, Y) in normalised intensity, modalities as in `MODALITIES`.
-        slices : (n,) index of the middle slice on the model grid.
-        """
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Random slices with their neighbours: see `training.mmhvae.slabs.SliceSource`."""
         groups, lesion, slices = self._draw(n, generator)
         groups, lesion = self._deform(groups, lesion, generator)
         images = self._paint(groups, lesion, generator)
         brain = self._brain(groups, generator)
         images = _blur(images, generator) * brain[:, None]
-        return _to_full_scale(images, generator), slices
+        drawn = (groups[:, 1] == NAMES.index("lesion") + 1).float()
+        there = torch.maximum(spots(groups, lesion)[:, 1], drawn)
+        return _to_full_scale(images, generator), there, slices
 
     def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         groups, lesions, slices = [], [], []
@@ -108,10 +108,20 @@ class Simulator:
             k = int(usable[torch.randint(len(usable), (), generator=generator)])
             k = min(max(k, 1), GRID_SHAPE[2] - 2)
             whose = int(torch.randint(len(self.lesions), (), generator=generator))
+            if self.laden and float(torch.rand((), generator=generator)) < self.laden:
+                k = self._laden(whose, usable, k, generator)
             groups.append(self.groups[who, k - 1 : k + 2])
             lesions.append(self.lesions[whose, k - 1 : k + 2])
             slices.append(k)
         return torch.stack(groups).float(), torch.stack(lesions).float(), torch.tensor(slices)
+
+    def _laden(self, whose: int, usable: Tensor, k: int, generator: torch.Generator) -> int:
+        """A height at which a patient has lesions, rather where there are many; or else `k`."""
+        heights = usable[(usable >= 1) & (usable <= GRID_SHAPE[2] - 2)]
+        chances = self.area[whose, heights].sqrt()
+        if not chances.any():
+            return k
+        return int(heights[torch.multinomial(chances, 1, generator=generator)])
 
     def _deform(
         self, groups: Tensor, lesion: Tensor, generator: torch.Generator
@@ -140,7 +150,7 @@ class Simulator:
         table = torch.cat([torch.zeros(n, len(MODALITIES), 1), table], dim=2)
         flat = groups.flatten(1)[:, None].expand(-1, len(MODALITIES), -1)
         images = table.gather(2, flat).view(n, len(MODALITIES), *groups.shape[1:])
-        spot = (lesion * ((groups == 1) | (groups == NAMES.index("stem") + 1)))[:, None]
+        spot = spots(groups, lesion)[:, None]
         images = images + spot * (table[:, :, -1][:, :, None, None, None] - images)
         texture = smooth_noise(n, 6, generator) + 0.7 * smooth_noise(n, 24, generator)
         solid = (groups > 0)[:, None]
@@ -153,6 +163,23 @@ class Simulator:
         margin = int(torch.randint(2, 7, (), generator=generator))
         near = F.max_pool2d(tissue, 2 * margin + 1, stride=1, padding=margin)
         return near * (groups > 0)
+
+
+def spots(groups: Tensor, lesion: Tensor) -> Tensor:
+    """(n, 3, X, Y): of a mask's lesions what lies in white matter or the brain stem.
+
+    Parameters
+    ----------
+    groups : (n, 3, X, Y) structures, 0 for nothing and n + 1 for the n-th of `NAMES`.
+    lesion : (n, 3, X, Y) in [0, 1].
+    """
+    white, stem = (NAMES.index(name) + 1 for name in ("white", "stem"))
+    return lesion * ((groups == white) | (groups == stem))
+
+
+def on_grid(lesions: LesionMasks) -> Tensor:
+    """(N, Z, X, Y) uint8: lesion masks on the model grid."""
+    return _sliced((mask.astype(np.uint8) for mask in lesions.masks), lesions.affine)
 
 
 def random_warp(n: int, generator: torch.Generator, *, atrophy: bool = False) -> Tensor:

@@ -20,8 +20,15 @@ THICK = 3
 class SliceSource(Protocol):
     """Anything that makes slices."""
 
-    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(n, 4, 3, X, Y) images with neighbours, and (n,) indices of the middle slices."""
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Random slices with their neighbours.
+
+        Returns
+        -------
+        images : (n, 4, 3, X, Y) in normalised intensity, modalities as in `MODALITIES`.
+        lesion : (n, X, Y) in [0, 1], how much of each voxel of the middle slice is lesion.
+        slices : (n,) index of the middle slice on the model grid.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +37,11 @@ class Slabs:
 
     heads: Heads
 
-    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """See `SliceSource`."""
         made = self.heads.draw(n, generator, spacing=1.0, slab=THICK, scanner=CLEAN)
-        return made.images.movedim(-1, 2).contiguous(), made.slices
+        lesion = made.lesions[..., THICK // 2].float()
+        return made.images.movedim(-1, 2).contiguous(), lesion, made.slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +57,7 @@ class Either:
     second: SliceSource
     share: float
 
-    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """See `SliceSource`."""
         second = float(torch.rand((), generator=generator)) < self.share
         return (self.second if second else self.first).batch(n, generator)

@@ -122,7 +122,7 @@ def _provenance(judgement: Judgement, study: Study) -> dict[str, Any]:
     card = judgement.card
     record = ProvenanceRecord(
         model=card.id,
-        weights_sha256=card.weights.sha256,
+        weights_sha256=card.weights_sha256,
         controls={},
         seed=0,
         sources=source_hashes(study),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from napari_medsyn.cli.importing import group as importing_group
 from napari_medsyn.cli.printing import say, show, show_json
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from napari_medsyn.registry.catalogue import Entry
 
 group = typer.Typer(help="The models that can be used.", no_args_is_help=True)
+group.add_typer(importing_group, name="import")
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 

@@ -58,12 +58,16 @@ class Caches:
 
     def has_prepared(self, study: Study, card: ModelCard, options: PreparationOptions) -> bool:
         """Whether `prepared` would give its answer at once."""
-        return preparation_key(study, card, options) in self._prepared
+        return not len(study) or preparation_key(study, card, options) in self._prepared
 
     def prepared(
         self, study: Study, card: ModelCard, options: PreparationOptions, **hooks: Any
     ) -> PreparedStudy:
         """`study` on the grid of `card`; `hooks` are those of `scans.preparation.prepare`."""
+        if not len(study):
+            from napari_medsyn.exploration.blank import blank_study
+
+            return blank_study(card.grid.grid())
 
         def make() -> PreparedStudy:
             from napari_medsyn.scans.preparation import prepare

@@ -79,7 +79,7 @@ class Computation:
     @property
     def results_reference(self) -> Scan | None:
         """The scan on whose grid `results` are."""
-        return self._answered.study.reference if self._answered is not None else None
+        return self._answered.reference if self._answered is not None else None
 
     @property
     def failure(self) -> Failed | None:

@@ -151,7 +151,8 @@ def split(regions: Sequence[Region], most: int) -> list[Region]:
     return [
         Region(region.slices[begin : begin + most])
         for region in regions
-        for begin in range(0, len(region.slices), most)
+        # One step at least: a region may prepare others and have no slices of its own.
+        for begin in range(0, max(len(region.slices), 1), most)
     ]
 
 

@@ -115,7 +115,9 @@ class Renderer:
         """Load and condition; on the CPU if this device has no room."""
         try:
             self._family = self._caches.family(self._request.package, self._card, self._device)
-            self._conditioning = self._family.condition(self._prepared, self._request.controls)
+            # A blank grid says nothing to a family: it gets no study at all.
+            study = self._prepared if len(self._request.study) else None
+            self._conditioning = self._family.condition(study, self._request.controls)
             return
         except Exception as error:
             if not is_out_of_memory(error):

@@ -15,8 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsyn.exploration.blank import blank_scan
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.preparation.options import PreparationOptions
-from napari_medsyn.scans.study import Study
+from napari_medsyn.scans.study import Scan, Study
 
 __all__ = [
     "Event",
@@ -46,12 +48,14 @@ class Request:
     Parameters
     ----------
     generation : number that grows with each request of a session.
-    study : the scans; `controls["present"]` says which of them the model may read.
+    study : the scans; `controls["present"]` says which of them the model may read.  Empty
+        where images of nobody are made.
     package : folder of the model (card.json and weights.safetensors).
     controls : value of every control of the card.
     outputs : what to give back, by file stem: "imputed_FLAIR", "uncertainty_FLAIR",
-        "reconstruction_T1", "residual_T1" (|reconstruction - scan|).
+        "reconstruction_T1", "residual_T1" (|reconstruction - scan|), "generated_T1".
     viewport : what is on screen, computed first; None computes in natural order.
+    canvas : grid of the results where there is no scan; None stands for the first scan's.
     """
 
     generation: int
@@ -62,6 +66,14 @@ class Request:
     viewport: Viewport | None = None
     options: PreparationOptions = field(default_factory=PreparationOptions)
     device: str = "auto"
+    canvas: Grid | None = None
+
+    @property
+    def reference(self) -> Scan:
+        """The scan on whose grid the results are; an empty one where there is no patient."""
+        if self.canvas is None:
+            return self.study.reference
+        return blank_scan(self.canvas)
 
 
 @dataclass(frozen=True, slots=True)

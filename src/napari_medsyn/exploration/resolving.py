@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
+from napari_medsyn.exploration.blank import blank_scan
 from napari_medsyn.exploration.controls import PRESENT, TARGETS, checked, default_values, warnings
 from napari_medsyn.exploration.requests import PreparationOptions, Request, Viewport
 from napari_medsyn.registry.card import ModelCard
@@ -19,6 +20,9 @@ from napari_medsyn.scans.study import Scan, Study
 
 #: Kinds of output in the order they are given; an output is called `<kind>_<modality>`.
 KINDS: Final = ("imputed", "uncertainty", "reconstruction", "residual")
+
+#: Kind of the outputs of a model that makes images of nobody.
+GENERATED: Final = "generated"
 
 #: Modality under which a study may hold a brain mask, which the preparation then takes.
 MASK: Final = "label"
@@ -80,6 +84,25 @@ def usable_scans(study: Study, card: ModelCard | None) -> Study:
     return Study((*images, mask) if images and mask is not None else tuple(images), study.facts)
 
 
+def needs_no_scan(card: ModelCard) -> bool:
+    """Whether the model makes images out of its controls alone."""
+    return card.min_inputs == 0
+
+
+def reference_of(study: Study, card: ModelCard | None) -> Scan | None:
+    """The scan on whose grid results are: the first one that the model can use.
+
+    Without one, and for a model that makes images of nobody, an empty scan on the model's
+    own grid.
+    """
+    usable = usable_scans(study, card)
+    if len(usable):
+        return usable.scans[0]
+    if card is not None and needs_no_scan(card):
+        return blank_scan(card.grid.grid())
+    return None
+
+
 def present_modalities(
     study: Study, card: ModelCard, switched_off: frozenset[str]
 ) -> tuple[str, ...]:
@@ -100,7 +123,8 @@ def targets_of(
 
 def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> Request | NotReady:
     """The request that `snapshot` amounts to under `card`, or why there is none."""
-    if not len(snapshot.study):
+    is_free = card is not None and needs_no_scan(card)
+    if not len(snapshot.study) and not is_free:
         return NotReady("Open a scan, or try the sample.")
     if card is None or snapshot.package is None:
         return NotReady("Choose a model.")
@@ -112,6 +136,8 @@ def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> 
     except UnusableModel as error:
         return NotReady(f"{error}.")
     present = present_modalities(snapshot.study, card, snapshot.switched_off)
+    if is_free and not present:
+        return _request_of_nobody(snapshot, card, values, generation)
     if len(present) < card.min_inputs:
         return NotReady(_too_few(snapshot, card, present))
     strange = [name for name in snapshot.targets or () if name not in card.outputs]
@@ -135,6 +161,24 @@ def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> 
         viewport=snapshot.viewport,
         options=snapshot.options,
         device=snapshot.device,
+    )
+
+
+def _request_of_nobody(
+    snapshot: Snapshot, card: ModelCard, values: dict[str, Any], generation: int
+) -> Request:
+    """The request for images on the model's own grid, out of the controls alone."""
+    targets = targets_of(card, (), snapshot.targets) or card.outputs
+    return Request(
+        generation=generation,
+        study=Study(),
+        package=cast("Path", snapshot.package),
+        controls={**values, PRESENT: (), TARGETS: targets},
+        outputs=tuple(f"{GENERATED}_{name}" for name in targets),
+        viewport=snapshot.viewport,
+        options=snapshot.options,
+        device=snapshot.device,
+        canvas=card.grid.grid(),
     )
 
 

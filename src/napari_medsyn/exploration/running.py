@@ -11,7 +11,7 @@ import math
 import mmap
 import re
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -36,7 +36,7 @@ from napari_medsyn.registry.packages import sha256_of
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.rendering import Renderer
-    from napari_medsyn.models.family import Rendered
+    from napari_medsyn.models.family import Region, Rendered
     from napari_medsyn.scans.preparation import PreparedStudy
     from napari_medsyn.scans.study import Study
 
@@ -46,6 +46,7 @@ Volume = NDArray[np.float32]
 Allocate = Callable[[tuple[str, ...], tuple[int, int, int], int], Mapping[str, Volume]]
 
 IMPUTING: Final = "Imputing"
+GENERATING: Final = "Generating"
 
 
 def allocate_arrays(
@@ -133,11 +134,14 @@ def run(
     filling = Filling(prepared, request.viewport)
     canvas = Canvas(request.outputs, prepared, filling.axis, hooks.allocate)
     regions = renderer.plan(*filling.order())
+    steps = len(_steps(regions))
     while regions or filling.done < filling.total:
-        yield Progress(request.generation, filling.done, filling.total, IMPUTING)
+        yield _progress(request, filling, regions, steps)
         newest = hooks.viewport()
         if newest is not None and filling.look_at(newest):
-            regions = renderer.plan(*filling.order())
+            again = renderer.plan(*filling.order())
+            # What comes before all slices is not done a second time.
+            regions = [*_steps(regions), *(region for region in again if region.slices)]
         rendered, regions = renderer.next(regions)
         canvas.put(rendered)
         filling.mark(rendered.region.slices)
@@ -145,7 +149,7 @@ def run(
             yield _slab(request, filling.axis, start, stop, canvas)
     for start, stop in filling.next_runs(flush=True):
         yield _slab(request, filling.axis, start, stop, canvas)
-    yield Progress(request.generation, filling.total, filling.total, IMPUTING)
+    yield _progress(request, filling, [], steps)
     notes = (*prepared.notes, *renderer.notes)
     provenance = describe(request, card, prepared, renderer, notes)
     yield Finished(request.generation, canvas.outputs, provenance, notes)
@@ -227,7 +231,7 @@ def describe(
 
     record = ProvenanceRecord(
         model=card.id,
-        weights_sha256=card.weights.sha256,
+        weights_sha256=card.weights_sha256,
         controls=dict(request.controls),
         seed=int(request.controls.get("seed", 0)),
         sources=source_hashes(request.study),
@@ -281,6 +285,21 @@ def _prepare(request: Request, card: ModelCard, caches: Caches, hooks: Hooks) ->
     return caches.prepared(
         request.study, card, request.options, progress=tell, should_stop=is_futile
     )
+
+
+def _steps(regions: Sequence[Region]) -> list[Region]:
+    """The regions without slices of their own, such as the steps of a diffusion."""
+    return [region for region in regions if not region.slices]
+
+
+def _progress(
+    request: Request, filling: Filling, regions: Sequence[Region], steps: int
+) -> Progress:
+    """How far the request is, when `regions` are to come and `steps` were planned."""
+    usual = IMPUTING if len(request.study) else GENERATING
+    phase = (regions[0].phase if regions else "") or usual
+    done = steps - len(_steps(regions)) + filling.done
+    return Progress(request.generation, done, steps + filling.total, phase)
 
 
 def _slab(request: Request, axis: int, start: int, stop: int, canvas: Canvas) -> SlabReady:

@@ -120,7 +120,7 @@ def result_scan(results: Finished, name: str, reference: Scan) -> Scan:
     return Scan(
         voxels=results.arrays[name],
         affine=reference.affine,
-        modality=modality if kind in ("imputed", "reconstruction") else "",
+        modality=modality if kind in ("imputed", "reconstruction", "generated") else "",
         name=name,
         is_synthetic=True,
         facts={**geometry, "provenance": {**record, "output": name}},

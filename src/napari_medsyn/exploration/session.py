@@ -48,10 +48,10 @@ from napari_medsyn.exploration.resolving import (
     Snapshot,
     present_modalities,
     readiness,
+    reference_of,
     request_or_refuse,
     resolve,
     targets_of,
-    usable_scans,
 )
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Catalogue, Entry
@@ -102,8 +102,7 @@ class Session(Computation):
     @property
     def reference(self) -> Scan | None:
         """The scan whose grid results and viewport are given on; None without one."""
-        usable = usable_scans(self.study, self.card)
-        return usable.scans[0] if len(usable) else None
+        return reference_of(self.study, self.card)
 
     @property
     def model(self) -> Entry | None:
@@ -224,11 +223,12 @@ class Session(Computation):
 
         Raises
         ------
-        UnusableModel : there is no such generator, or its package is broken.
+        UnusableModel : there is no such generator, its package is broken, or it is listed
+            only.
         """
         entry = self.catalogue.get(model_id, "generator")
-        if entry.card is None:
-            raise UnusableModel(entry.reason)
+        if entry.card is None or not entry.can_run:
+            raise UnusableModel(f"{model_id} cannot be run: {entry.why_not}")
         if self._entry is not None and entry.package == self._entry.package:
             values = dict(self._now.controls)
         else:
@@ -346,7 +346,7 @@ class Session(Computation):
 
         if self._results is None or self._answered is None:
             raise UnusableStudy("there is no result to save yet; press Impute first")
-        return save_results(self._results, self._answered.study.reference, folder)
+        return save_results(self._results, self._answered.reference, folder)
 
     # ---- within --------------------------------------------------------------------
 

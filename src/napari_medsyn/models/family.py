@@ -29,10 +29,13 @@ class Region:
 
     Parameters
     ----------
-    slices : indices along the model grid's slice axis (the last one), any order.
+    slices : indices along the model grid's slice axis (the last one), any order.  Empty
+        for a step that only brings the others nearer, such as one of a diffusion.
+    phase : what the user reads while it is computed; "" for the usual word.
     """
 
     slices: tuple[int, ...]
+    phase: str = ""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,4 +73,9 @@ class Family(Protocol):
         """Regions that cover `slices`, those of `first` (what is on screen) before all."""
 
     def render(self, conditioning: Any, controls: ControlValues, region: Region) -> Rendered:
-        """Compute one region: short, pure, deterministic for a given seed."""
+        """Compute one region: short, deterministic for a given seed.
+
+        What it gives depends on its arguments only.  Regions without slices come first and
+        leave their work in `conditioning`; a region with slices does itself what is still
+        missing there, since the device may have been changed between the two.
+        """

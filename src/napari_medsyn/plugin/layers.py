@@ -49,7 +49,7 @@ _DIRECTIONS: Final = {
 #: Voxels looked at to find contrast limits.
 _SAMPLE: Final = 200_000
 
-Role = Literal["scan", "imputed", "uncertainty", "reconstruction", "residual"]
+Role = Literal["scan", "imputed", "generated", "uncertainty", "reconstruction", "residual"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -40,12 +40,17 @@ class Look:
 #: Fixed, so that moving a slider shows a change of the voxels and not of the scale.
 LOOKS: Final[Mapping[str, Look]] = {
     "imputed": Look(f"{SYNTHETIC} imputed {{}}", "gray", (0.0, 1.1)),
+    "generated": Look(f"{SYNTHETIC} generated {{}}", "gray", (0.0, 1.0)),
     "uncertainty": Look(f"{SYNTHETIC} uncertainty {{}}", "magma", (0.0, 0.2), "additive"),
     "reconstruction": Look(f"{SYNTHETIC} reconstruction {{}}", "gray", (0.0, 1.1)),
     "residual": Look(
         f"{SYNTHETIC} |reconstruction − scan| {{}}", "inferno", (0.0, 0.3), "additive"
     ),
 }
+
+
+#: Roles of the images themselves, which are shown at once; the others are laid over them.
+IMAGES: Final = ("imputed", "generated")
 
 
 @dataclass(slots=True)
@@ -185,7 +190,7 @@ class ResultLayers:
         for name in names:
             if name in self._dismissed or self._results[name].layer is not None:
                 continue
-            if self._results[name].mark.role == "imputed":
+            if self._results[name].mark.role in IMAGES:
                 self._make_layer(name)
             elif name not in self._waiting:
                 self._waiting.append(name)
@@ -204,7 +209,7 @@ class ResultLayers:
             colormap=look.colormap,
             contrast_limits=look.limits,
             blending=look.blending,
-            visible=result.mark.role == "imputed",
+            visible=result.mark.role in IMAGES,
             metadata={KEY: result.mark},
             interpolation2d=INTERPOLATION,
             **placement(result.mark.scan.grid),

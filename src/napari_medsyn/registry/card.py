@@ -8,163 +8,59 @@ say where the weights come from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-import numpy as np
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.controls import Control
-from napari_medsyn.scans.geometry import Grid
+from napari_medsyn.registry.parts import (
+    Doi,
+    Execution,
+    Golden,
+    GridCard,
+    Intensity,
+    Kind,
+    LegendEntry,
+    Metric,
+    Modality,
+    PackageFile,
+    Part,
+    Reading,
+    Requirements,
+    Slug,
+    Spdx,
+    Task,
+    Text,
+    TrainingData,
+    Url,
+    Version,
+)
+
+__all__ = [
+    "CARD_NAME",
+    "GridCard",
+    "Intensity",
+    "Kind",
+    "LegendEntry",
+    "Metric",
+    "ModelCard",
+    "PackageFile",
+    "Reading",
+    "TrainingData",
+    "json_schema",
+    "parse_card",
+    "read_card",
+]
 
 #: File of a package that holds the card.
 CARD_NAME: Final = "card.json"
 
 #: A card is text written by a person; a larger file is something else.
 MAX_CARD_BYTES: Final = 4 * 2**20
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
-Version = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+){0,3}([a-z]+\d+)?$")]
-Modality = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+-]{0,15}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-#: What may be the key of a reading in JSON: "age", "ventricles", "white_matter".
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-#: A generator makes images; a judge measures them.
-Kind = Literal["generator", "judge"]
-#: An SPDX expression by its form: identifiers joined by AND, OR and WITH, in parentheses or not.
-Spdx = Annotated[
-    str,
-    StringConstraints(pattern=r"^\(*[A-Za-z0-9.+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)*)*$"),
-]
-
-
-class Part(BaseModel):
-    """Base of every part of a card: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class PackageFile(Part):
-    """One file of the package, beside the card.
-
-    `name` is a plain file name within the package's folder: never a path.
-    """
-
-    name: FileName
-    bytes: int = Field(gt=0)
-    sha256: Sha256
-
-
-class GridCard(Part):
-    """The grid that a model works on.
-
-    Parameters
-    ----------
-    shape : voxels along each array axis.
-    spacing_mm : voxel size, mm, in array-axis order.
-    origin_mm : world position of the centre of voxel (0, 0, 0), RAS+ mm.
-    orientation : "RAS": array axes point to the patient's right, anterior, superior.
-    axes : names of the array axes.
-    space : what the world coordinates mean, e.g. "MNI152".
-    dim : "2D axial" models work slice by slice along the last axis.
-    """
-
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    origin_mm: tuple[float, float, float]
-    orientation: Literal["RAS"] = "RAS"
-    axes: tuple[str, str, str] = ("x", "y", "z")
-    space: Text
-    dim: Literal["2D axial", "3D"]
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> GridCard:
-        if min(self.shape) < 1 or max(self.shape) > 2048:
-            raise ValueError(f"shape {self.shape} must be 1 to 2048 voxels along each axis")
-        if min(self.spacing_mm) <= 0:
-            raise ValueError(f"spacing_mm {self.spacing_mm} must be positive")
-        return self
-
-    def grid(self) -> Grid:
-        """The same as a `Grid`: shape and affine."""
-        affine = np.diag([*self.spacing_mm, 1.0])
-        affine[:3, 3] = self.origin_mm
-        return Grid(self.shape, affine)
-
-
-class Intensity(Part):
-    """How intensities are normalised before the model and what its outputs mean.
-
-    Parameters
-    ----------
-    background : value of every voxel outside the brain.
-    rule : "percentile": 0 stays 0 and `percentile` of the brain's voxels becomes 1.
-    percentile : in percent.
-    """
-
-    background: float = 0.0
-    rule: Literal["percentile"]
-    percentile: float = Field(gt=0, le=100)
-
-
-class Metric(Part):
-    """One measured figure; `direction` says which way is better.
-
-    `n` counts the patients (or images) of `data_set` it was measured on; `extractor`
-    names the feature network of a distribution metric.
-    """
-
-    name: Text
-    value: float
-    direction: Literal["higher", "lower"]
-    data_set: Text
-    n: int = Field(ge=1)
-    extractor: str | None = None
-    note: str | None = None
-
-
-class TrainingData(Part):
-    """One data set the weights were fitted to; `n` counts its patients."""
-
-    name: Text
-    licence: Text
-    citation: str = ""
-    n: int = Field(ge=1)
-
-
-class Reading(Part):
-    """One number that a judge reads off a scan.
-
-    Parameters
-    ----------
-    name : key of the value in a verdict.
-    label : for people, e.g. "Ventricles".
-    unit : "years", "ml"; "" for a pure number such as a probability.
-    help : what exactly is measured, one sentence.
-    """
-
-    name: Key
-    label: Text
-    unit: str = ""
-    help: str = ""
-
-
-class LegendEntry(Part):
-    """What one value of a label map stands for; 0 is always background."""
-
-    code: int = Field(ge=1, le=255)
-    name: Text
 
 
 class ModelCard(Part):
@@ -175,6 +71,9 @@ class ModelCard(Part):
     schema_version : of this description.
     id, version, name, summary : how the model is called.
     kind : whether it makes images or measures them.
+    task, anatomy, tags, year : what people search by.
+    execution : whether our families run it, its own process does, or nobody.
+    requires : what running it takes.
     family : which kind of model; one of the family table.
     architecture : literals that the family reads to build the network.
     files : every file of the package but the card, with size and SHA-256.
@@ -188,6 +87,8 @@ class ModelCard(Part):
     licence : SPDX expression for the weights.
     provenance : how the weights came to be: command, seed, data hash, ….
     calibration : per-output constants the family applies (e.g. to the spread).
+    golden : what it gave when it was packed, for `medsyn models test`.
+    doi, links : of publications, code and data.
     """
 
     schema_version: Literal[1]
@@ -196,9 +97,15 @@ class ModelCard(Part):
     name: Text
     summary: str = ""
     kind: Kind = "generator"
+    task: Task | None = None
+    anatomy: tuple[Text, ...] = ()
+    tags: tuple[Text, ...] = ()
+    year: int | None = Field(default=None, ge=1990, le=2100)
+    execution: Execution = "native"
+    requires: Requirements = Field(default_factory=Requirements)
     family: Slug
     architecture: dict[str, Any]
-    files: tuple[PackageFile, ...] = Field(min_length=1)
+    files: tuple[PackageFile, ...] = ()
     grid: GridCard
     intensity: Intensity
     inputs: tuple[Modality, ...]
@@ -216,6 +123,9 @@ class ModelCard(Part):
     limitations: tuple[Text, ...] = Field(min_length=1)
     provenance: dict[str, Any]
     calibration: dict[str, Any] | None = None
+    golden: Golden | None = None
+    doi: tuple[Doi, ...] = ()
+    links: tuple[Url, ...] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelCard:
@@ -232,9 +142,6 @@ class ModelCard(Part):
                 raise ValueError(f"{what} lists {', '.join(twice)} more than once")
         if self.min_inputs > len(self.inputs):
             raise ValueError(f"min_inputs {self.min_inputs} exceeds the {len(self.inputs)} inputs")
-        weights = [file.name for file in self.files if file.name.endswith(".safetensors")]
-        if len(weights) != 1:
-            raise ValueError(f"files must list exactly one .safetensors file, not {len(weights)}")
         known = {*self.inputs, *self.outputs}
         for control in self.controls:
             strange = set(getattr(control, "choices", ())) - known
@@ -243,6 +150,30 @@ class ModelCard(Part):
                     f"control {control.name} offers {', '.join(sorted(strange))}, "
                     "which is neither input nor output"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_files(self) -> ModelCard:
+        names = [file.name for file in self.files]
+        weights = [name for name in names if name.endswith(".safetensors")]
+        if self.execution == "native":
+            if len(weights) != 1:
+                raise ValueError(
+                    f"files must list exactly one .safetensors file, not {len(weights)}"
+                )
+            if any("/" in name for name in names):
+                raise ValueError("files in folders are for packages that run in isolation")
+        elif self.execution == "isolated" and self.architecture.get("weights") not in names:
+            raise ValueError(
+                "architecture.weights must name the file of `files` that holds the weights"
+            )
+        if self.golden is not None:
+            if self.golden.file not in names or not self.golden.file.endswith(".npy"):
+                raise ValueError(f"golden.file {self.golden.file} is not a .npy file of `files`")
+            if self.golden.output not in self.outputs:
+                raise ValueError(f"golden.output {self.golden.output} is not one of the outputs")
+            if not all(0 <= number < self.grid.shape[2] for number in self.golden.slices):
+                raise ValueError(f"golden.slices leave the {self.grid.shape[2]} slices of the grid")
         return self
 
     @model_validator(mode="after")
@@ -274,8 +205,37 @@ class ModelCard(Part):
 
     @property
     def weights(self) -> PackageFile:
-        """The one .safetensors file."""
+        """The file with the weights; not for a card that nothing runs."""
+        if self.execution == "none":
+            raise UnusableModel(f"{self.id}: {self.why_not_run}")
+        if self.execution == "isolated":
+            name = self.architecture["weights"]
+            return next(file for file in self.files if file.name == name)
         return next(file for file in self.files if file.name.endswith(".safetensors"))
+
+    @property
+    def weights_sha256(self) -> str:
+        """What pins down what is computed: the weights' hash, with code that of all files."""
+        if self.execution == "native":
+            return self.weights.sha256
+        lines = sorted(f"{file.name} {file.sha256}" for file in self.files)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def why_not_run(self) -> str:
+        """Why a card with the execution "none" is listed only; empty for any other."""
+        if self.execution != "none":
+            return ""
+        return self.requires.note or "it is listed for information; its weights are not here"
+
+    @property
+    def purpose(self) -> Task:
+        """`task`, or what follows from what the model reads and gives."""
+        if self.task is not None:
+            return self.task
+        if self.is_judge:
+            return "measurement"
+        return "imputation" if self.inputs else "unconditional"
 
     @property
     def modalities(self) -> tuple[str, ...]:

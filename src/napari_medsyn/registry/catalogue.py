@@ -36,8 +36,18 @@ class Entry:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the model may be chosen."""
+        """Whether the package is whole; it may still be one that is only listed."""
         return self.card is not None
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the model may be chosen."""
+        return self.card is not None and self.card.execution != "none"
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot be chosen; empty if it can."""
+        return self.reason if self.card is None else self.card.why_not_run
 
     def as_dict(self) -> dict[str, Any]:
         """The entry in short, as JSON values."""
@@ -142,7 +152,7 @@ class Catalogue:
     def default(self) -> Entry:
         """The model to begin with: the first usable generator."""
         for entry in self.generators():
-            if entry.is_usable:
+            if entry.can_run:
                 return entry
         raise UnusableModel("no model is installed; add a package to " + str(user_folder()))
 

@@ -1,8 +1,9 @@
 """Model packages on disk, and whether they can be trusted.
 
 A package is a folder: `card.json`, one `.safetensors` file, and what else its
-card lists.  Nothing in it is ever run or unpickled.  `verify` reads bytes only:
-it imports no torch and loads no weights.
+card lists.  `verify` reads bytes only: it imports no torch, loads no weights and runs
+nothing.  A package may bring code only in its folder `code`, which only a process of
+its own ever runs, after the user's consent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from napari_medsyn.registry.card import CARD_NAME, ModelCard, PackageFile, read_
 
 #: Kinds of file that a package may list; everything else is refused.
 ALLOWED_SUFFIXES: Final = (".safetensors", ".json", ".png", ".npy", ".nii.gz", ".md", ".txt")
+
+#: Folder of a package in which any kind of file may lie, since nothing here reads it.
+CODE: Final = "code/"
 
 #: The header of a real weight file is some hundred kB; a huge one is an attack on memory.
 MAX_HEADER_BYTES: Final = 16 * 2**20
@@ -57,7 +61,8 @@ def verify(folder: Path, *, full: bool = True) -> ModelCard:
                 f"{folder / file.name}: its SHA-256 is not the one on the card; the file was "
                 "changed or damaged, get the package again"
             )
-    check_safetensors(folder / card.weights.name)
+    if card.execution == "native":
+        check_safetensors(folder / card.weights.name)
     return card
 
 
@@ -98,7 +103,7 @@ def check_safetensors(path: Path) -> int:
 
 
 def _check_file(folder: Path, file: PackageFile) -> None:
-    if not file.name.endswith(ALLOWED_SUFFIXES):
+    if not (file.name.startswith(CODE) or file.name.endswith(ALLOWED_SUFFIXES)):
         raise UnusableModel(
             f"{folder / file.name}: packages hold {', '.join(ALLOWED_SUFFIXES)} files only"
         )
@@ -111,10 +116,16 @@ def _check_file(folder: Path, file: PackageFile) -> None:
 
 
 def _check_plain(folder: Path, name: str) -> int:
-    """Refuse what is not an ordinary file directly in `folder`; give its size in bytes."""
-    if name != os.path.basename(name) or name in {"", ".", ".."}:
+    """Refuse what is not an ordinary file in `folder`, links on the way included; its bytes."""
+    steps = name.split("/")
+    if any(step in {"", ".", ".."} or step != os.path.basename(step) for step in steps):
         raise UnusableModel(f"{folder}: file name {name!r} leads out of the package")
-    path = folder / name
+    path = folder
+    for step in steps[:-1]:
+        path = path / step
+        if path.is_symlink():
+            raise UnusableModel(f"{path}: is a link, which packages must not have")
+    path = path / steps[-1]
     try:
         facts = path.lstat()
     except OSError as error:

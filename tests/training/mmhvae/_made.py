@@ -96,7 +96,9 @@ class Slices:
         images = images * mask[:, None, None]
         present = torch.tensor([True, False, True, True])
         slices = torch.randint(1, 159, (n,), generator=generator)
-        return 0.9 * images, images[:, :, 1], present, mask, slices
+        lesion = torch.zeros_like(mask, dtype=torch.float32)
+        lesion[:, 8:12, 10:14] = 1.0
+        return 0.9 * images, images[:, :, 1], present, mask, lesion, slices
 
 
 class Simulated:
@@ -106,7 +108,8 @@ class Simulated:
         """As `Simulator.batch`."""
         images = 0.1 + torch.rand(n, 4, 3, *GRID_SHAPE[:2], generator=generator)
         brain = torch.rand(1, 1, 1, *GRID_SHAPE[:2], generator=generator) > 0.5
-        return images * brain, torch.randint(1, 159, (n,), generator=generator)
+        lesion = torch.zeros(n, *GRID_SHAPE[:2])
+        return images * brain, lesion, torch.randint(1, 159, (n,), generator=generator)
 
 
 def seeded(seed=0):

@@ -19,7 +19,7 @@ def test_a_batch_has_one_set_of_modalities(visits):
     generator = seeded()
     seen = set()
     for _ in range(12):
-        inputs, targets, present, mask, middle = slices.batch(2, generator)
+        inputs, targets, present, mask, _, middle = slices.batch(2, generator)
         assert inputs.shape == (2, len(MODALITIES), 3, *GRID_SHAPE[:2])
         assert targets.shape == (2, len(MODALITIES), *GRID_SHAPE[:2])
         assert mask.shape == (2, *GRID_SHAPE[:2])
@@ -32,7 +32,7 @@ def test_a_batch_has_one_set_of_modalities(visits):
 
 
 def test_background_stays_0(visits):
-    inputs, targets, _, mask, _ = RealSlices(visits).batch(4, seeded(1))
+    inputs, targets, _, mask, _, _ = RealSlices(visits).batch(4, seeded(1))
     outside = ~mask[:, None].expand_as(targets)
     assert not targets[outside].any()
     assert not inputs[~mask[:, None, None].expand_as(inputs)].any()

@@ -20,14 +20,15 @@ def batch(simulator):
 
 
 def test_a_batch_has_slices_with_neighbours_in_all_modalities(batch):
-    images, slices = batch
+    images, lesion, slices = batch
     assert images.shape == (6, len(MODALITIES), 3, *GRID_SHAPE[:2])
+    assert lesion.shape == (6, *GRID_SHAPE[:2])
     assert slices.shape == (6,)
     assert ((slices >= 1) & (slices <= GRID_SHAPE[2] - 2)).all()
 
 
 def test_intensities_are_normalised_and_the_background_is_0(batch):
-    images, _ = batch
+    images, _, _ = batch
     assert images.isfinite().all()
     assert images.max() < 2
     brain = images.abs().sum(dim=1) > 0
@@ -42,7 +43,7 @@ def test_intensities_are_normalised_and_the_background_is_0(batch):
 
 
 def test_contrast_is_the_modality_s(simulator):
-    images, _ = simulator.batch(8, seeded(1))
+    images, _, _ = simulator.batch(8, seeded(1))
     groups = {"white": [], "ventricle": []}
     for name in groups:
         number = NAMES.index(name) + 1
@@ -99,7 +100,8 @@ class Counting:
 
     def batch(self, n, generator):
         number = torch.rand((), generator=generator)
-        return torch.full((n, 4, 3, 2, 2), float(number)), torch.arange(n)
+        images = torch.full((n, 4, 3, 2, 2), float(number))
+        return images, images[:, 0, 0], torch.arange(n)
 
 
 def test_a_pool_is_what_it_is_however_it_was_reached():

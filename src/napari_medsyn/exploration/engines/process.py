@@ -125,7 +125,7 @@ class _Work:
         """The outputs as they are in the buffer, not to be written to."""
         if self.outputs is None:
             raise RuntimeError("planes for a job that was never sent")
-        shape = self.request.study.reference.grid.shape
+        shape = self.request.reference.grid.shape
         arrays = output_arrays(self.outputs, self.request.outputs, shape, axis)
         for array in arrays.values():
             array.setflags(write=False)
@@ -270,7 +270,7 @@ class _Driver:
             self._start_child(work)
             missing = [s for s in work.request.study if s.content_hash not in self._held]
             lent = [_lend(scan) for scan in missing]
-            shape = work.request.study.reference.grid.shape
+            shape = work.request.reference.grid.shape
             work.outputs = SharedBuffer.create(output_bytes(work.request.outputs, shape))
         except EngineError as error:
             self._finish(Failed, str(error), "")
