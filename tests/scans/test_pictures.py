@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_medsyn.scans.display import display_order
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.pictures import to_grid, to_picture
 
 
-def test_the_top_left_pixel_lies_at_the_left_and_up() -> None:
+def test_a_viewer_shows_the_picture_as_it_was() -> None:
     picture = np.array([[1, 2, 3], [4, 5, 6]])
 
     array = to_grid(picture)
 
     assert array.shape == (3, 2, 1)
-    assert array[0, 1, 0] == 1  # left, upper end of the axis that runs up
-    assert array[2, 0, 0] == 6  # right, lower end
+    # Shown S, P, L: rows grow to posterior (down), columns to the patient's left.
+    shown = display_order(Grid(array.shape, np.eye(4))).to_display(array)
+    np.testing.assert_array_equal(shown[0], picture)
 
 
 def test_there_and_back() -> None:
