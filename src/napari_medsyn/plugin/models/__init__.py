@@ -1,0 +1,1 @@
+"""The Models dock: find, judge, install, trust and choose models."""
