@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from napari_medsyn.registry.card import ModelCard
 
 #: Family to "module:function"; the function is a `Loader`.
-TABLE: Final[Mapping[str, str]] = {"mmhvae": "napari_medsyn.models.mmhvae_family:load"}
+TABLE: Final[Mapping[str, str]] = {
+    "mmhvae": "napari_medsyn.models.mmhvae_family:load",
+    "dcgan": "napari_medsyn.models.dcgan_family:load",
+}
 
 
 #: The same for judges.
