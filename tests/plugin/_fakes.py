@@ -149,7 +149,7 @@ class FakeEngine:
 
     def arrays(self, which: int = -1) -> dict[str, NDArray[np.float32]]:
         request = self.requests[which]
-        shape = request.study.reference.voxels.shape
+        shape = request.reference.voxels.shape
         along_z = np.arange(shape[2], dtype=np.float32) / 100
         return {
             name: np.broadcast_to(100 * request.generation + number + along_z, shape).astype(

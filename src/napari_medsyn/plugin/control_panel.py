@@ -14,8 +14,10 @@ from superqt import QCollapsible
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import PreparationOptions
 from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, make_editor
+from napari_medsyn.plugin.latent_editor import LatentEditor
 from napari_medsyn.plugin.widgets import Section
 from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.controls import Control, Latent
 
 
 class ControlPanel(Section):
@@ -46,17 +48,23 @@ class ControlPanel(Section):
         self.editors.clear()
         for control in card.controls if card else ():
             # What the model may read is switched beside each scan.
-            editor = None if control.name == PRESENT else make_editor(control)
+            editor = None if control.name == PRESENT else _editor(control)
             if editor is None:
                 continue
             label = QLabel(control.label)
             label.setToolTip(control.help)
             self._shown += [label, editor]
-            row = len(self.editors)
-            self._rows.addWidget(label, row, 0)
-            self._rows.addWidget(editor, row, 1)
+            row = self._rows.rowCount()
+            if editor.is_wide:
+                self._rows.addWidget(label, row, 0, 1, 2)
+                self._rows.addWidget(editor, row + 1, 0, 1, 2)
+            else:
+                self._rows.addWidget(label, row, 0)
+                self._rows.addWidget(editor, row, 1)
             editor.edited.connect(lambda value, name=control.name: self._on_edited(name, value))
             self.editors[control.name] = editor
+        # Nothing is prepared for a model that reads no scan.
+        self.preparation.setVisible(card is None or bool(card.inputs))
 
     def show_values(self, values: Mapping[str, Any]) -> None:
         """Show the value of every control that `values` names."""
@@ -138,6 +146,10 @@ class PreparationForm(QCollapsible):
             bias_field=self.bias_field.isChecked(),
         )
         self.options_changed.emit(self._options)
+
+
+def _editor(control: Control) -> Editor | None:
+    return LatentEditor(control) if isinstance(control, Latent) else make_editor(control)
 
 
 def _form_layout(widget: QWidget) -> QGridLayout:

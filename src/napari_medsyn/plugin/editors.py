@@ -39,6 +39,9 @@ class Editor(QWidget):
     #: The user's new value, in the control's own type.
     edited = Signal(object)
 
+    #: Whether it takes the whole width, its label above.
+    is_wide = False
+
     def __init__(self, control: Control) -> None:
         super().__init__()
         self.control = control

@@ -17,18 +17,21 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_medsyn.errors import MedsynError
-from napari_medsyn.exploration.controls import PRESENT, TARGETS
+from napari_medsyn.exploration.controls import TARGETS
 from napari_medsyn.exploration.requests import Finished, Progress, SlabReady
 from napari_medsyn.exploration.saving import save_results
 from napari_medsyn.exploration.session import FAILED, IDLE, PREPARING, RUNNING, Session
+from napari_medsyn.plugin import sessions
 from napari_medsyn.plugin.adapters import binding_warning, plain_viewer
 from napari_medsyn.plugin.comparison import Comparison
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.control_panel import ControlPanel
 from napari_medsyn.plugin.dispatch import Background, GuiDispatcher, Outcome
+from napari_medsyn.plugin.fitting import fit_line, makes_images_of_nobody
 from napari_medsyn.plugin.intake import Intake
 from napari_medsyn.plugin.loading import FILE_FILTER, dropped_paths
 from napari_medsyn.plugin.model_panel import ModelPanel
+from napari_medsyn.plugin.opening import open_models_dock
 from napari_medsyn.plugin.results import ResultLayers
 from napari_medsyn.plugin.run_panel import RunPanel
 from napari_medsyn.plugin.study_panel import StudyPanel
@@ -83,6 +86,7 @@ class Explorer(QWidget):
         """Register what `close` does last: it undoes in reverse."""
         connections = self._connections
         connections.on_close(self.session.close)
+        connections.on_close(sessions.announce(self.viewer, self.session))
         connections.on_close(self._background.close)
         connections.on_close(self._dispatch.close)
         # `closeEvent` never comes to a dock's widget; `destroyed` does, and `atexit`
@@ -131,6 +135,7 @@ class Explorer(QWidget):
         study.modality_changed.connect(self._try(self.session.set_modality))
         study.remove_asked.connect(self.intake.remove)
         self.model_panel.model_chosen.connect(self._try(self.session.choose_model))
+        self.model_panel.models_asked.connect(lambda: open_models_dock(self.viewer))
         self.model_panel.device_chosen.connect(self._try(self.session.set_device))
         self.control_panel.control_changed.connect(self._on_control)
         self.control_panel.options_changed.connect(self._try(self.session.set_options))
@@ -152,6 +157,7 @@ class Explorer(QWidget):
         add(session.finished, self._on_finished)
         add(session.failed, self._on_failed)
         add(session.stopped, self._on_stopped)
+        add(sessions.events.catalogue_changed, self._list_models)
 
     def _connect_viewer(self) -> None:
         layers, dims = self.viewer.layers.events, self.viewer.dims.events
@@ -163,8 +169,7 @@ class Explorer(QWidget):
 
     def _start(self) -> None:
         self.session.set_kinds(_KINDS)
-        entries = self.session.catalogue.generators()
-        self.model_panel.show_models(entries, "")
+        self._list_models()
         if self.session.card is None:
             self._try(lambda: self.session.choose_model(self.session.catalogue.default().id))()
         self._show_model()
@@ -325,7 +330,14 @@ class Explorer(QWidget):
         self._show_controls()
         self._show_state(self.session.state)
 
+    def _list_models(self) -> None:
+        listed = self.session.catalogue.generators()
+        choices = [entry for entry in listed if entry.can_run or not entry.is_usable]
+        self.model_panel.show_models(choices, self.session.model.id if self.session.model else "")
+
     def _show_model(self) -> None:
+        if self.session.card is not None and not self.model_panel.has(self.session.card.id):
+            self._list_models()
         self.model_panel.show_card(self.session.card)
         self.control_panel.show_card(self.session.card)
         self.control_panel.preparation.show_options(self.session.options)
@@ -344,18 +356,9 @@ class Explorer(QWidget):
         self._show_fit()
 
     def _show_fit(self) -> None:
-        readiness = self.session.readiness()
-        self.run_panel.show_ready(readiness.ok, readiness.reason)
-        if not readiness.ok:
-            degree = "note" if not len(self.session.study) else "bad"
-            self.model_panel.fit.show_text(readiness.reason, degree)
-        elif readiness.warnings:
-            self.model_panel.fit.show_text(" ".join(readiness.warnings), "note")
-        else:
-            controls = self.session.controls
-            reads, gives = ", ".join(controls[PRESENT]), ", ".join(controls[TARGETS])
-            text = f"Fits: reads {reads}" + (f"; imputes {gives}" if gives else "")
-            self.model_panel.fit.show_text(text, "good")
+        readiness, generates = self.session.readiness(), makes_images_of_nobody(self.session)
+        self.run_panel.show_ready(readiness.ok, readiness.reason, generates=generates)
+        self.model_panel.fit.show_text(*fit_line(self.session))
 
     def _show_state(self, state: str) -> None:
         running = state in (PREPARING, RUNNING)

@@ -31,6 +31,7 @@ class ModelPanel(Section):
     """Model and device; it asks by signals, `show_*` shows what the session says."""
 
     model_chosen = Signal(str)
+    models_asked = Signal()
     device_chosen = Signal(str)
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class ModelPanel(Section):
         self.models.activated.connect(self._on_model)
         self.devices.activated.connect(self._on_device)
         self.about.clicked.connect(self._on_about)
+        self.all.clicked.connect(self.models_asked)
 
     def _build(self) -> None:
         self.models = QComboBox()
@@ -54,6 +56,8 @@ class ModelPanel(Section):
         self.about = QPushButton("Card…")
         self.about.setToolTip("Intended use, limitations, licence and measured quality")
         self.about.setEnabled(False)
+        self.all = QPushButton("All…")
+        self.all.setToolTip("Find, compare, install and check models")
         self.devices = QComboBox()
         self.devices.setAccessibleName("Device")
         self.devices.setToolTip("Where the model runs; Automatic takes the GPU if there is one")
@@ -65,6 +69,7 @@ class ModelPanel(Section):
         first = QHBoxLayout()
         first.addWidget(self.models, stretch=1)
         first.addWidget(self.about)
+        first.addWidget(self.all)
         second = QHBoxLayout()
         second.addWidget(QLabel("Run on"))
         second.addWidget(self.devices)
@@ -82,11 +87,15 @@ class ModelPanel(Section):
                 self.models.addItem(label, entry.id)
                 tip = entry.card.summary if entry.card else entry.reason
                 self.models.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
-                if not entry.is_usable:
+                if not entry.can_run:
                     # Item data of role UserRole - 1 are the flags; 0 stands for "disabled".
                     self.models.setItemData(row, 0, Qt.ItemDataRole.UserRole - 1)
             self.models.setCurrentIndex(self.models.findData(chosen))
         self.models.setEnabled(bool(entries))
+
+    def has(self, model_id: str) -> bool:
+        """Whether the menu lists that model."""
+        return self.models.findData(model_id) >= 0
 
     def show_card(self, card: ModelCard | None) -> None:
         """Show which model is chosen."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.exploration.requests import Finished, SlabReady
+from napari_medsyn.plugin.bringing import bring_into_view
 from napari_medsyn.plugin.layers import (
     INTERPOLATION,
     KEY,
@@ -163,7 +164,8 @@ class ResultLayers:
     def _settle_on(self, reference: Scan) -> None:
         """Keep the layers where the patient's grid is the same, leave them alone where not."""
         if not self.is_on(reference):
-            self._start_anew()
+            # What lies on another grid is of another patient, or of nobody.
+            self.leave()
         self._reference = reference
 
     def _start_anew(self) -> None:
@@ -214,6 +216,8 @@ class ResultLayers:
             interpolation2d=INTERPOLATION,
             **placement(result.mark.scan.grid),
         )
+        if result.mark.role == "generated":
+            bring_into_view(self._viewer, result.layer)
         if selection:
             # The user's layer stays the one that keys and sliders act on.
             self._viewer.layers.selection = selection

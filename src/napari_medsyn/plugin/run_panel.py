@@ -67,10 +67,15 @@ class RunPanel(QWidget):
         layout.addWidget(self.bar)
         layout.addLayout(second)
 
-    def show_ready(self, ready: bool, reason: str) -> None:
-        """Whether Impute can be pressed; `reason` says why not."""
+    def show_ready(self, ready: bool, reason: str, *, generates: bool = False) -> None:
+        """Whether there is something to compute; `reason` says why not.
+
+        `generates`: it would be images of nobody, not a patient's missing modalities.
+        """
+        tip = "Make an image as the controls say" if generates else "Compute the missing modalities"
+        self.impute.setText("Generate" if generates else "Impute")
         self.impute.setEnabled(ready)
-        self.impute.setToolTip("Compute the missing modalities" if ready else reason)
+        self.impute.setToolTip(tip if ready else reason)
 
     def show_running(self, running: bool) -> None:
         """Whether there is something to cancel."""
