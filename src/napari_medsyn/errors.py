@@ -46,7 +46,20 @@ class UnusableDevice(MedsynError):
 
 
 class EngineError(MedsynError):
-    """Inference failed; the session and its results are safe."""
+    """Inference failed; the session and its results are safe.
+
+    Parameters
+    ----------
+    sentence : for the user.
+    detail : for a bug report, such as what a process has printed; any number of lines.
+    """
+
+    def __init__(self, sentence: str, detail: str = "") -> None:
+        super().__init__(sentence)
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[EngineError], tuple[str, str]]:
+        return type(self), (str(self), self.detail)
 
 
 class DeviceOutOfMemory(EngineError):

@@ -366,7 +366,8 @@ def test_a_child_that_cannot_start_is_a_sentence_with_what_it_printed(own_engine
     failed = compute(own_engine, ask())[-1]
     assert isinstance(failed, Failed)
     assert "The engine could not be started (exit code 1)." in failed.message
-    assert "no_such_module" in failed.message
+    assert "no_such_module" not in failed.message
+    assert "no_such_module" in failed.detail
     monkeypatch.undo()
     assert threading.active_count() < 10
 

@@ -454,3 +454,8 @@ def test_a_handler_that_moves_a_slider_gets_the_newest_result(script):
     script.live = True
     assert script.results.provenance["controls"]["temperature"] == 0.25
     assert script.state == "idle"
+
+
+def test_an_input_that_the_model_does_not_have_cannot_be_switched(ready):
+    with pytest.raises(UnusableModel, match="does not read 'CT'; it reads T1, T2, FLAIR"):
+        ready.set_control("present", ("T1", "CT"))

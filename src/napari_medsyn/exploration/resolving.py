@@ -6,7 +6,7 @@ gives the same answer for the same values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -110,6 +110,20 @@ def present_modalities(
     return tuple(
         name for name in card.inputs if study.get(name) is not None and name not in switched_off
     )
+
+
+def switched_off_but(card: ModelCard, present: Collection[str]) -> frozenset[str]:
+    """The model's inputs that are to be played at missing if it may read `present` only.
+
+    Raises
+    ------
+    UnusableModel : the model has no such input.
+    """
+    strange = [name for name in present if name not in card.inputs]
+    if strange:
+        reads = ", ".join(card.inputs) or "nothing"
+        raise UnusableModel(f"{card.name} does not read {strange[0]!r}; it reads {reads}")
+    return frozenset(name for name in card.inputs if name not in present)
 
 
 def targets_of(

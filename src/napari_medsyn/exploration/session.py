@@ -51,6 +51,7 @@ from napari_medsyn.exploration.resolving import (
     reference_of,
     request_or_refuse,
     resolve,
+    switched_off_but,
     targets_of,
 )
 from napari_medsyn.registry.card import ModelCard
@@ -257,8 +258,7 @@ class Session(Computation):
             targets = None if value is None else tuple(value)
             self._set(name, targets=targets)
         elif name == PRESENT:
-            off = frozenset(m for m in self.card.inputs if m not in tuple(value))
-            self._set(name, switched_off=off)
+            self._set(name, switched_off=switched_off_but(self.card, value))
         else:
             checked_value = checked(self.card, name, value)
             self._set(name, controls={**self._now.controls, name: checked_value})

@@ -124,7 +124,11 @@ class Child:
         self._process.kill()
         why, printed = self.obituary()
         self.end()
-        raise EngineError(f"The engine could not be started ({why}). {printed}".strip())
+        raise EngineError(
+            f"The engine could not be started ({why}). Is napari-medsyn installed whole? "
+            "`medsyn --version` in a terminal tells.",
+            printed,
+        )
 
     def _printed(self) -> str:
         """The last lines of what the child printed."""

@@ -273,7 +273,7 @@ class _Driver:
             shape = work.request.reference.grid.shape
             work.outputs = SharedBuffer.create(output_bytes(work.request.outputs, shape))
         except EngineError as error:
-            self._finish(Failed, str(error), "")
+            self._finish(Failed, str(error), error.detail)
             return
         hashes = tuple(scan.content_hash for scan in work.request.study)
         # The child keeps the voxels of the newest job only.
