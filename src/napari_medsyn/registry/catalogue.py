@@ -4,67 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from napari_medsyn.errors import UnusableFile, UnusableModel
-from napari_medsyn.registry.card import Kind, ModelCard
-from napari_medsyn.registry.packages import verify
+from napari_medsyn.registry.card import Kind
+from napari_medsyn.registry.entries import Entry, Facts, Origin
+from napari_medsyn.registry.indexing import Index
 
-Origin = Literal["embedded", "user"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One package of the catalogue.
-
-    Parameters
-    ----------
-    id : the card's id, or the folder's name where the card does not say.
-    package : the folder.
-    origin : whether it ships with us or lies in the user's data folder.
-    card : None if the package is broken.
-    reason : why it is broken; empty if it is not.
-    """
-
-    id: str
-    package: Path
-    origin: Origin
-    card: ModelCard | None = None
-    reason: str = ""
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the package is whole; it may still be one that is only listed."""
-        return self.card is not None
-
-    @property
-    def can_run(self) -> bool:
-        """Whether the model may be chosen."""
-        return self.card is not None and self.card.execution != "none"
-
-    @property
-    def why_not(self) -> str:
-        """Why it cannot be chosen; empty if it can."""
-        return self.reason if self.card is None else self.card.why_not_run
-
-    def as_dict(self) -> dict[str, Any]:
-        """The entry in short, as JSON values."""
-        card = self.card
-        return {
-            "id": self.id,
-            "kind": card.kind if card else None,
-            "folder": str(self.package),
-            "origin": self.origin,
-            "usable": self.is_usable,
-            "reason": self.reason,
-            "version": card.version if card else None,
-            "name": card.name if card else None,
-            "inputs": list(card.inputs) if card else [],
-            "outputs": list(card.outputs) if card else [],
-            "readings": [reading.name for reading in card.readings] if card else [],
-        }
+__all__ = ["Catalogue", "Entry", "Facts", "Origin", "embedded_folder", "user_folder"]
 
 
 def user_folder() -> Path:
@@ -98,30 +45,36 @@ class Catalogue:
 
     def __init__(self, folders: Sequence[tuple[Path, Origin]] | None = None) -> None:
         self._folders = folders
+        self._indexes: dict[Path, Index] = {}
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every package as it is on disk now, broken ones with the reason."""
-        found: dict[str, Entry] = {}
+        """Every package as it is on disk now, broken ones with the reason.
+
+        What has not changed since the last listing, by this process or an earlier one, is
+        not checked again.
+        """
+        first: dict[str, Path] = {}
         entries = []
         for folder, origin in self._places():
-            for package in _subfolders(folder):
-                entry = _entry(package, origin)
-                if entry.card is not None and entry.id in found:
-                    first = found[entry.id].package
-                    reason = f"{package}: {first} has the same id {entry.id!r} and is used instead"
-                    entry = Entry(entry.id, package, origin, None, reason)
-                elif entry.card is not None:
-                    found[entry.id] = entry
+            for entry in self._index(folder).entries(_subfolders(folder), origin):
+                if entry.is_usable and entry.id in first:
+                    reason = (
+                        f"{entry.package}: {first[entry.id]} has the same id {entry.id!r} and is "
+                        "used instead"
+                    )
+                    entry = Entry(entry.id, entry.package, origin, reason=reason)
+                elif entry.is_usable:
+                    first[entry.id] = entry.package
                 entries.append(entry)
         return tuple(entries)
 
     def generators(self) -> tuple[Entry, ...]:
         """Every package that makes images, and the broken ones: nobody knows what they do."""
-        return tuple(e for e in self.entries() if e.card is None or not e.card.is_judge)
+        return tuple(entry for entry in self.entries() if not entry.is_judge)
 
     def judges(self) -> tuple[Entry, ...]:
         """Every usable package that measures images."""
-        return tuple(e for e in self.entries() if e.card is not None and e.card.is_judge)
+        return tuple(entry for entry in self.entries() if entry.is_judge)
 
     def get(self, model_id: str, kind: Kind | None = None) -> Entry:
         """The usable package of that id.
@@ -138,14 +91,14 @@ class Catalogue:
         """
         entries = self.entries()
         for entry in entries:
-            if entry.id == model_id and entry.card is not None:
-                if kind is not None and entry.card.kind != kind:
-                    raise UnusableModel(f"{model_id} is a {entry.card.kind}, not a {kind}")
+            if entry.id == model_id and entry.facts is not None:
+                if kind is not None and entry.facts.kind != kind:
+                    raise UnusableModel(f"{model_id} is a {entry.facts.kind}, not a {kind}")
                 return entry
         for entry in entries:
             if entry.id == model_id:
                 raise UnusableModel(entry.reason)
-        wanted = (e.id for e in entries if e.card is not None and kind in (None, e.card.kind))
+        wanted = (e.id for e in entries if e.facts is not None and kind in (None, e.facts.kind))
         known = ", ".join(wanted) or "none"
         raise UnusableModel(f"there is no model {model_id!r}; known models: {known}")
 
@@ -155,6 +108,9 @@ class Catalogue:
             if entry.can_run:
                 return entry
         raise UnusableModel("no model is installed; add a package to " + str(user_folder()))
+
+    def _index(self, folder: Path) -> Index:
+        return self._indexes.setdefault(folder, Index(folder))
 
     def _places(self) -> Sequence[tuple[Path, Origin]]:
         if self._folders is not None:
@@ -168,15 +124,9 @@ class Catalogue:
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        with os.scandir(folder) as items:
+            names = [item.name for item in items if item.name[0] != "." and item.is_dir()]
     except OSError:
         # No such folder, or one that may not be read: it offers no models.
         return []
-
-
-def _entry(package: Path, origin: Origin) -> Entry:
-    try:
-        card = verify(package, full=False)
-    except UnusableModel as error:
-        return Entry(package.name, package, origin, None, str(error))
-    return Entry(card.id, package, origin, card)
+    return [folder / name for name in sorted(names)]

@@ -1,0 +1,191 @@
+"""Entries of the catalogue: what is known of a package without reading its card again.
+
+Ten thousand cards take seconds to validate.  So an entry carries a few facts of its card,
+which lists, tables, searches and rankings work on, and reads the card itself (and checks
+the package again) only when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.packages import verify
+from napari_medsyn.registry.searching import searched_text
+
+Origin = Literal["embedded", "user"]
+
+#: Controls that every generator has; they say nothing of what a model can be asked for.
+_COMMON_CONTROLS = ("seed", "modality_set")
+
+#: Facts that `Entry.as_dict` shows, and those of them that are lists.
+_LISTS = ("inputs", "outputs", "readings", "controls", "anatomy", "tags", "shape")
+_SHOWN = (
+    "name", "version", "family", "kind", "task", "summary", "execution", "licence", "year",
+    "dim", "bytes", *_LISTS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What lists, searches and rankings show of a card; JSON values throughout.
+
+    Parameters
+    ----------
+    id, version, name, summary, kind, family, execution, licence, year : as on the card.
+    task : what the model is for, `ModelCard.purpose`.
+    inputs, outputs, anatomy, tags : as on the card.
+    readings : names of a judge's readings.
+    controls : labels of what a user may turn, without seed and choice of modalities.
+    dim, shape : of the model's grid.
+    bytes : of all files together, the card not counted.
+    metrics : each with name, value, direction, data_set, n, extractor and note.
+    why_not : why it is only listed; empty if it can run.
+    text : all words of the card in lower case, see `searching.searched_text`.
+    """
+
+    id: str
+    version: str
+    name: str
+    summary: str
+    kind: Literal["generator", "judge"]
+    family: str
+    task: str
+    execution: Literal["native", "isolated", "none"]
+    licence: str
+    year: int | None
+    inputs: list[str]
+    outputs: list[str]
+    anatomy: list[str]
+    tags: list[str]
+    readings: list[str]
+    controls: list[str]
+    dim: str
+    shape: list[int]
+    bytes: int
+    metrics: list[dict[str, Any]]
+    why_not: str
+    text: str
+
+    @classmethod
+    def of(cls, card: ModelCard) -> Facts:
+        """The facts of a card."""
+        return cls(
+            id=card.id,
+            version=card.version,
+            name=card.name,
+            summary=card.summary,
+            kind=card.kind,
+            family=card.family,
+            task=card.purpose,
+            execution=card.execution,
+            licence=card.licence,
+            year=card.year,
+            inputs=list(card.inputs),
+            outputs=list(card.outputs),
+            anatomy=list(card.anatomy),
+            tags=list(card.tags),
+            readings=[reading.name for reading in card.readings],
+            controls=[c.label for c in card.controls if c.kind not in _COMMON_CONTROLS],
+            dim=card.grid.dim,
+            shape=list(card.grid.shape),
+            bytes=sum(file.bytes for file in card.files),
+            metrics=[metric.model_dump(mode="json") for metric in card.metrics],
+            why_not=card.why_not_run,
+            text=searched_text(card),
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One package of the catalogue.
+
+    Parameters
+    ----------
+    id : the card's id, or the folder's name where the card does not say.
+    package : the folder.
+    origin : whether it ships with us or lies in the user's data folder.
+    given : its card, where it has been read already.
+    reason : why it is broken; empty if it is not.
+    listed : facts of its card, where only they have been read.
+    """
+
+    id: str
+    package: Path
+    origin: Origin
+    given: ModelCard | None = None
+    reason: str = ""
+    listed: Facts | None = None
+
+    @cached_property
+    def card(self) -> ModelCard | None:
+        """The card, read now if it has not been; None if the package is broken.
+
+        Raises
+        ------
+        UnusableModel : the package has been damaged or removed since it was listed.
+        """
+        if self.given is None and self.listed is not None:
+            return verify(self.package, full=False)
+        return self.given
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """Facts of the card, without reading it again; None if the package is broken."""
+        if self.listed is None and self.given is not None:
+            return Facts.of(self.given)
+        return self.listed
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the package is whole; it may still be one that is only listed."""
+        return self.given is not None or self.listed is not None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it ships with us."""
+        return self.origin == "embedded"
+
+    @property
+    def is_judge(self) -> bool:
+        """Whether it measures images; of a broken package nobody knows."""
+        return self.facts is not None and self.facts.kind == "judge"
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the model may be chosen."""
+        return self.facts is not None and self.facts.execution != "none"
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot be chosen; empty if it can."""
+        return self.reason if self.facts is None else self.facts.why_not
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry in short, as JSON values; every key is there for a broken one, too."""
+        facts = self.facts
+        values: dict[str, Any] = (
+            dict.fromkeys(_SHOWN)
+            if facts is None
+            else {name: getattr(facts, name) for name in _SHOWN}
+        )
+        if facts is None:
+            values.update({name: [] for name in _LISTS})
+        return {
+            "id": self.id,
+            "name": values.pop("name"),
+            "version": values.pop("version"),
+            "family": values.pop("family"),
+            "embedded": self.is_embedded,
+            "path": str(self.package),
+            "folder": str(self.package),
+            "origin": self.origin,
+            "usable": self.is_usable,
+            "reason": self.reason,
+            "can_run": self.can_run,
+            "why_not": self.why_not,
+            **values,
+        }
