@@ -72,8 +72,9 @@ def simulated_visits(data: Path, n: int) -> list[Visit]:
         made = heads.draw(1, generator, spacing=1.0)
         images = made.images[0].movedim(-1, 1).half().contiguous()
         mask = made.brain[0].movedim(-1, 0).contiguous()
-        name = f"simulated {number}"
-        found.append(Visit(name, name, images, torch.ones(len(images), dtype=torch.bool), mask))
+        lesions = made.lesions[0].movedim(-1, 0).contiguous()
+        name, present = f"simulated {number}", torch.ones(len(images), dtype=torch.bool)
+        found.append(Visit(name, name, images, present, mask, lesions))
     return found
 
 

@@ -92,7 +92,8 @@ def paint(
     low, high = torch.tensor([RATIO[m] for m in MODALITIES]).T
     ratio = low + (high - low) * torch.rand((n, len(MODALITIES)), generator=generator)
     change = uniform((n, 1), *SEVERITY, generator) * ratio * level
-    uneven = (1 + UNEVEN * smooth_noise(n, 24, generator)).clamp(0.4, 1.6)
+    x, y = place.shape[2:]
+    uneven = (1 + UNEVEN * smooth_noise(n, 24, generator, (x, y))).clamp(0.4, 1.6)
     added = change[:, :, None, None, None] * (share * uneven)[:, None]
     return (images + added).clamp_min(0) * (images > 0), share[:, 1]
 

@@ -22,6 +22,8 @@ from training.data.grids import GRID_SHAPE, MODALITIES, to_model_grid
 from training.data.label_maps import load_label_maps
 from training.data.masks import LesionMasks, load_lesion_masks
 from training.data.splits import Part
+from training.simulator import looks
+from training.simulator.simulator import BRIGHTER
 
 # Structures with a look of their own; FreeSurfer labels (left and right).
 GROUPS: dict[str, tuple[int, ...]] = {
@@ -38,28 +40,14 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "fluid": (24,),
     "lesion": (25, 57),
 }
-# Mean of each structure relative to the 99.5th percentile of a brain, by modality; typical
-# of clinical spin-echo and gradient-echo protocols at 1.5 and 3 T.
+#: Mean of each structure relative to the 99.5th percentile of a brain, by modality.
 LOOK: dict[str, dict[str, float]] = {
-    "white": {"T1": 0.86, "T1c": 0.62, "T2": 0.33, "FLAIR": 0.70},
-    "cerebellar white": {"T1": 0.84, "T1c": 0.62, "T2": 0.35, "FLAIR": 0.70},
-    "cortex": {"T1": 0.64, "T1c": 0.48, "T2": 0.44, "FLAIR": 0.82},
-    "cerebellar cortex": {"T1": 0.64, "T1c": 0.49, "T2": 0.42, "FLAIR": 0.78},
-    "thalamus": {"T1": 0.74, "T1c": 0.55, "T2": 0.38, "FLAIR": 0.75},
-    "caudate": {"T1": 0.68, "T1c": 0.51, "T2": 0.40, "FLAIR": 0.80},
-    "putamen": {"T1": 0.71, "T1c": 0.53, "T2": 0.37, "FLAIR": 0.76},
-    "pallidum": {"T1": 0.82, "T1c": 0.60, "T2": 0.27, "FLAIR": 0.62},
-    "stem": {"T1": 0.80, "T1c": 0.59, "T2": 0.37, "FLAIR": 0.70},
-    "ventricle": {"T1": 0.24, "T1c": 0.17, "T2": 0.92, "FLAIR": 0.22},
-    "fluid": {"T1": 0.26, "T1c": 0.22, "T2": 0.88, "FLAIR": 0.30},
-    "lesion": {"T1": 0.62, "T1c": 0.48, "T2": 0.62, "FLAIR": 1.00},
+    name: dict(zip(MODALITIES, looks.TYPICAL[name], strict=True)) for name in GROUPS
 }
 # How a unit of hidden tissue texture (myelin, water) moves each modality.
 TEXTURE = {"T1": -0.05, "T1c": -0.035, "T2": 0.05, "FLAIR": 0.05}
-#: Bounds of a slice's 99.5th percentile over the brain's, by modality.
-BRIGHTER = {"T1": (0.88, 1.0), "T1c": (0.55, 0.9), "T2": (0.85, 1.02), "FLAIR": (0.85, 1.02)}
 NAMES = tuple(GROUPS)
-GREY = ("cortex", "cerebellar cortex", "caudate", "putamen", "thalamus")
+GREY = tuple(name for name in looks.GREY if name in GROUPS)
 
 
 class Simulator:
@@ -140,7 +128,7 @@ class Simulator:
         grey = torch.tensor([g in GREY for g in NAMES]).float()
         contrast = uniform((n, len(MODALITIES), 1), -0.12, 0.10, generator)
         table = table * (1 + contrast * grey)
-        fluid = torch.tensor([g in ("ventricle", "fluid") for g in NAMES]).float()
+        fluid = torch.tensor([g in looks.FLUIDS for g in NAMES]).float()
         darker = uniform((n, len(MODALITIES), 1), 0.4, 1.1, generator)
         darker[:, MODALITIES.index("T2")] = 1.0
         table = table * (1 + (darker - 1) * fluid)
@@ -212,10 +200,11 @@ def random_warp(n: int, generator: torch.Generator, *, atrophy: bool = False) ->
     return where
 
 
-def smooth_noise(n: int, cells: int, generator: torch.Generator) -> Tensor:
-    """(n, 3, X, Y) smooth noise of unit size with about `cells` bumps along an axis."""
+def smooth_noise(
+    n: int, cells: int, generator: torch.Generator, shape: tuple[int, int] = GRID_SHAPE[:2]
+) -> Tensor:
+    """(n, 3, *shape) smooth noise of unit size with about `cells` bumps along an axis."""
     noise = torch.randn(n, 1, cells, cells, generator=generator)
-    shape = GRID_SHAPE[:2]
     return F.interpolate(noise, shape, mode="bicubic", align_corners=False).expand(-1, 3, -1, -1)
 
 
@@ -231,10 +220,10 @@ def _to_full_scale(images: Tensor, generator: torch.Generator) -> Tensor:
     that is brighter: vessels, lesions, bright fluid (`BRIGHTER`).
     """
     for image in images:
-        for m, modality in enumerate(MODALITIES):
+        for m in range(len(MODALITIES)):
             brain = image[m, 1][image[m, 1] > 0]
             if len(brain) > 0:
-                share = float(uniform((1,), *BRIGHTER[modality], generator))
+                share = float(uniform((1,), *BRIGHTER[m], generator))
                 image[m] *= share / torch.quantile(brain, 0.995)
     return images
 

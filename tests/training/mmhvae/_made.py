@@ -84,6 +84,20 @@ def small_visit(person="msv-12", name="", present=(True, False, True, True), les
     )
 
 
+def layered_visit(person="a", present=(True, False, True, True)):
+    """Fluid around grey around white matter, and a spot in the white that is bright in FLAIR."""
+    tissue = torch.zeros(12, 40, 40, dtype=torch.long)
+    for code, margin in enumerate((2, 7, 12), start=1):
+        tissue[:, margin:-margin, margin:-margin] = code
+    looks = torch.tensor(
+        [[0, 0.2, 0.6, 0.9], [0, 0.2, 0.4, 0.6], [0, 0.9, 0.5, 0.3], [0, 0.2, 0.8, 0.7]]
+    )
+    images = looks[:, tissue] + 0.01 * torch.randn(4, *tissue.shape, generator=seeded())
+    images[3, 4:8, 18:20, 18:20] = 1.2
+    images = images * (tissue > 0) * torch.tensor(present)[:, None, None, None]
+    return Visit(person, f"{person} visit", images.half(), torch.tensor(present), tissue > 0)
+
+
 class Slices:
     """Stands in for the real scans: three modalities, random blobs."""
 

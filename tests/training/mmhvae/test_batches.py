@@ -51,6 +51,8 @@ def test_a_batch_of_real_slices():
     assert batch.inputs.shape == (2, 4, 3, 32, 48)
     assert batch.targets.shape == (2, 4, 32, 48)
     assert batch.where.shape == (2, 3, 16, 24)
+    assert batch.lesion.shape == batch.inside.shape == (2, 1, 32, 48)
+    assert batch.lesion.sum() == 2 * 4 * 4
     assert batch.present == [0, 2, 3]
     assert set(batch.fed) <= set(batch.present)
 
@@ -86,6 +88,8 @@ def test_windows_are_cut_from_images_and_places_alike():
         )
         window = plain.targets[n, :, 2 * x : 2 * x + 16, 2 * y : 2 * y + 16]
         assert torch.equal(window, cropped.targets[n])
+        there = plain.lesion[n, :, 2 * x : 2 * x + 16, 2 * y : 2 * y + 16]
+        assert torch.equal(there, cropped.lesion[n])
     # The last steps are on whole slices.
     whole = Stream(replace(CONFIG, crop=16), None, Slices(), 2).batch(85, seeded(4))
     assert whole.inputs.shape == plain.inputs.shape

@@ -7,7 +7,14 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 from torch.distributions import Normal, kl_divergence
-from training.mmhvae.losses import LOG_SCALE_RANGE, kl, laplace, reconstruction, ssim
+from training.mmhvae.losses import (
+    LOG_SCALE_RANGE,
+    kl,
+    laplace,
+    lesion_weight,
+    reconstruction,
+    ssim,
+)
 
 from napari_medsyn.models.mmhvae import Gaussian
 
@@ -100,3 +107,46 @@ def test_kl_equals_torch_s_own():
         for q, p in zip(posteriors, priors, strict=True)
     )
     assert float(kl(posteriors, priors, 0.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_lesion_counts_more_and_what_is_beside_it_a_little_more():
+    inside = torch.ones(1, 1, 9, 9)
+    inside[..., 0] = 0
+    lesion = torch.zeros_like(inside)
+    lesion[..., 4, 4] = 1.0
+    weight = lesion_weight(inside, lesion, 9.0)[0, 0]
+    assert float(weight[4, 4]) == 10.0
+    assert float(weight[3, 5]) == pytest.approx(1 + 9 / 9)
+    assert float(weight[4, 6]) == 1.0
+    assert not weight[:, 0].any()
+    assert torch.equal(lesion_weight(inside, lesion, 0.0), inside)
+
+
+def test_a_weighted_loss_is_a_mean_whatever_the_weights():
+    weight = torch.ones(1, 1, 20, 20)
+    weight[..., 5:10, 5:10] = 7.0
+    target = torch.zeros_like(weight)
+    uneven = target.clone()
+    uneven[..., 5:10, 5:10] = 0.2
+    even, more, less = (
+        float(reconstruction(mean, target, w, structure=0.0, square=0.0))
+        for mean, w in ((target + 0.2, weight), (uneven, weight), (uneven, torch.ones_like(weight)))
+    )
+    assert even == pytest.approx(0.2)
+    # 25 of 400 pixels: 25 * 7 of 25 * 7 + 375.
+    assert more == pytest.approx(0.2 * 175 / 550)
+    assert less == pytest.approx(0.2 * 25 / 400)
+
+
+def test_structure_lost_in_a_lesion_costs_more(images):
+    real, noisy = images
+    noisy = torch.cat([real[:, :, :20], noisy[:, :, 20:]], dim=2)
+    mask = torch.ones_like(real)
+    heavy = mask.clone()
+    heavy[:, :, 26:] = 5.0
+    plain, weighted = (
+        float(reconstruction(noisy, real, w, structure=1.0, square=0.0))
+        - float(reconstruction(noisy, real, w, structure=0.0, square=0.0))
+        for w in (mask, heavy)
+    )
+    assert weighted > 1.3 * plain

@@ -103,6 +103,27 @@ def test_the_loss_by_hand():
     assert float(terms["l1"]) == pytest.approx(0.35, rel=1e-4)
 
 
+def test_a_lesion_counts_as_often_as_asked_for():
+    config = replace(CONFIG, structure_weight=0.0, square_weight=0.0, scale_weight=0.0)
+    losses_of = {}
+    for weight in (0.0, 4.0):
+        recipe = make(replace(config, lesion_weight=weight))
+        batch = replace(recipe.batch(0, seeded()), fed=[])
+        wrong = 0.1 * batch.lesion
+        guess = Guess(
+            {MODALITIES[i]: wanted(batch, i) + wrong for i in batch.present},
+            {MODALITIES[i]: torch.zeros(2, 1, 32, 48) for i in batch.present},
+        )
+        loss, terms = recipe.loss(batch, guess)
+        losses_of[weight] = float(loss)
+        assert float(terms["lesion_l1"]) == pytest.approx(0.1, rel=1e-4)
+    # 4 x 4 lesion voxels of a brain of 20 x 36.  Beside them, 16 count by 3 and 4 by 1
+    # ninth of the rest, which the sum of weights has but no error.
+    beside = (8 * 3 + 8 * 2 + 4) / 9
+    assert losses_of[0.0] == pytest.approx(0.1 * 16 / 720, rel=1e-4)
+    assert losses_of[4.0] == pytest.approx(0.1 * 16 * 5 / (720 + 4 * (16 + beside)), rel=1e-4)
+
+
 def test_what_was_fed_is_reconstructed_as_fed():
     batch = replace(make().batch(0, seeded()), fed=[2])
     assert torch.equal(wanted(batch, 2)[:, 0], batch.inputs[:, 2, 1])

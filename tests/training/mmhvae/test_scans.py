@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.training.mmhvae._made import make_visit, same, seeded
@@ -65,6 +67,33 @@ def test_a_pretended_contrast_is_a_darker_t1_with_bright_vessels():
     out = pretended_contrast(t1, seeded(2))
     assert torch.equal(out > 0, t1 > 0)
     assert 0.3 < float(out[t1 > 0].mean() / t1[t1 > 0].mean()) < 1.05
+
+
+def test_lesions_that_somebody_drew_are_known(visits):
+    drawn = torch.zeros_like(visits[1].mask)
+    drawn[:, 70:90, 80:120] = True
+    changed = RealSlices([replace(visits[1], lesion_change=drawn)]).batch(3, seeded(2))[4]
+    assert changed.shape == (3, *GRID_SHAPE[:2])
+    assert (changed.mean(dim=(1, 2)) * changed[0].numel() / 800 > 0.05).all()
+    nobody = RealSlices([visits[1]]).batch(3, seeded(2))
+    assert not nobody[4].any()
+
+
+def test_painted_lesions_are_known_and_seen_by_all_modalities(visits, monkeypatch):
+    masks = torch.zeros(1, GRID_SHAPE[2], *GRID_SHAPE[:2], dtype=torch.uint8)
+    masks[:, :, 60:100, 80:120] = 1
+    # The made-up visit has one tissue, so Otsu cannot find its white matter.
+    monkeypatch.setattr("training.mmhvae.lesions._white", lambda visit, _: visit.mask)
+    plain = RealSlices([visits[1]]).batch(3, seeded(2))
+    some = RealSlices([visits[1]], masks, painted=1.0).batch(3, seeded(2))
+    lesion = some[4]
+    assert (lesion.flatten(1).amax(dim=1) > 0.9).all()
+    change = some[1] - plain[1]
+    flair, t1 = MODALITIES.index("FLAIR"), MODALITIES.index("T1")
+    assert (change[:, flair][lesion > 0.9] > 0.01).all()
+    assert (change[:, t1][lesion > 0.9] < 0).all()
+    assert not change[:, flair][lesion == 0].any()
+    assert not RealSlices([visits[1]], masks, painted=0.0).batch(3, seeded(2))[4].any()
 
 
 def test_vary_changes_brightness_but_not_the_background():

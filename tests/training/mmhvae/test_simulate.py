@@ -6,7 +6,7 @@ import torch
 from tests.training.mmhvae._made import make_label_maps, make_lesions, same, seeded
 from training.mmhvae.config import GRID_SHAPE, MODALITIES
 from training.mmhvae.pool import CHUNK, Pool
-from training.mmhvae.simulate import GROUPS, LOOK, NAMES, Simulator, random_warp
+from training.mmhvae.simulate import GROUPS, LOOK, NAMES, Simulator, random_warp, spots
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,33 @@ def test_contrast_is_the_modality_s(simulator):
     fluid = t2 > 0.9 * brightest[:, None, None]
     assert t1[fluid].mean() < 0.5 < t2[fluid].mean()
     assert flair[fluid].mean() < 0.6
+
+
+def test_lesions_are_known_and_bright_in_flair(simulator):
+    laden = Simulator(make_label_maps(), make_lesions(), laden=1.0)
+    images, lesion, _ = laden.batch(6, seeded(2))
+    plain = simulator.batch(6, seeded(2))[1]
+    assert lesion.min() >= 0
+    assert lesion.max() <= 1
+    assert (lesion.flatten(1).amax(dim=1) > 0.5).float().mean() > (
+        plain.flatten(1).amax(dim=1) > 0.5
+    ).float().mean()
+    flair = images[:, MODALITIES.index("FLAIR"), 1]
+    inside = (lesion > 0.9) & (flair > 0)
+    assert flair[inside].mean() > 1.2 * flair[(lesion == 0) & (flair > 0)].mean()
+
+
+def test_laden_slices_lie_where_the_patient_has_lesions():
+    laden = Simulator(make_label_maps(), make_lesions(), laden=1.0)
+    _, lesion, slices = laden._draw(12, seeded())
+    assert lesion[:, 1].flatten(1).any(dim=1).all()
+    assert len(set(slices.tolist())) > 3
+
+
+def test_lesions_lie_in_white_matter_and_the_stem_alone():
+    groups = torch.arange(len(NAMES) + 1).view(1, 1, 1, -1).expand(1, 3, 2, -1)
+    there = spots(groups, torch.ones(groups.shape))[0, 1, 0]
+    assert [NAMES[i - 1] for i in there.nonzero()[:, 0]] == ["white", "stem"]
 
 
 def test_batches_follow_from_the_generator_alone(simulator):
