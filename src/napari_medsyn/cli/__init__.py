@@ -16,11 +16,12 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
+from napari_medsyn.cli.generating import generate
 from napari_medsyn.cli.imputing import impute
 from napari_medsyn.cli.judging import judge
 from napari_medsyn.cli.models import group as models_group
 from napari_medsyn.cli.printing import say, show
-from napari_medsyn.errors import EngineError, MedsynError
+from napari_medsyn.errors import Cancelled, EngineError, MedsynError
 
 app = typer.Typer(
     name="medsyn",
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(models_group, name="models")
 app.command()(impute)
+app.command()(generate)
 app.command()(judge)
 
 #: What a shell gives for a program that Ctrl+C has ended.
@@ -54,6 +56,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         message = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
         return say(f"{message}; try medsyn --help", 2)
+    except Cancelled as error:
+        return say(str(error), INTERRUPTED)
     except EngineError as error:
         return say(str(error), 1)
     except MedsynError as error:
