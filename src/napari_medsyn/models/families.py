@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TABLE: Final[Mapping[str, str]] = {
     "mmhvae": "napari_medsyn.models.mmhvae_family:load",
     "dcgan": "napari_medsyn.models.dcgan_family:load",
+    "python": "napari_medsyn.models.isolated.family:load",
 }
 
 
