@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from napari_medsyn.plugin.models.finding import Operator, metric_names, rank, search
+from napari_medsyn.errors import UnusableModel
 from napari_medsyn.plugin.models.rows import STATE_NAMES, Row
+from napari_medsyn.registry.ranking import Direction, Ranked, metric_names, rank
+from napari_medsyn.registry.searching import Operator, search
 
 Column = Literal[
     "state", "name", "task", "modality", "dim", "metric", "size", "organ", "covariates",
@@ -45,10 +47,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A model's value of the chosen metric, and which direction is better."""
+    """A model's value of the chosen metric, which direction is better, and what to know of it."""
 
     value: float
-    direction: Literal["higher", "lower"]
+    direction: Direction
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +93,26 @@ def facets_of(rows: Sequence[Row]) -> Facets:
 def arrange(rows: Sequence[Row], query: Query) -> Arranged:
     """The rows that answer `query`, sorted; rows without a value of the column come last."""
     kept = _searched([row for row in rows if _passes(row, query)], query)
-    ranked = rank([row.entry for row in kept], query.metric) if query.metric else []
+    ranked = _ranked(kept, query.metric)
     figures = {
-        str(one.entry.package): Figure(one.value, one.direction)
+        str(one.entry.package): Figure(one.score, one.direction, one.notes)
         for one in ranked
-        if one.value is not None and one.direction is not None
+        if one.score is not None
     }
-    places = {str(one.entry.package): place for place, one in enumerate(ranked)}
-    places = {key: place for key, place in places.items() if key in figures}
+    # `ranked` begins with the models that have the metric, the best first.
+    places = {key: place for place, key in enumerate(figures)}
     value = _VALUES.get(query.sort) or (lambda row: places.get(row.key))
     return Arranged(query, tuple(_sorted(kept, value, query.descending)), figures)
+
+
+def _ranked(rows: Sequence[Row], metric: str) -> list[Ranked]:
+    """The rows' models by the metric; none if not one of them has it."""
+    if not metric:
+        return []
+    try:
+        return rank([row.entry for row in rows], metric)
+    except UnusableModel:
+        return []
 
 
 def _passes(row: Row, query: Query) -> bool:
@@ -127,7 +140,7 @@ _VALUES: Final[dict[str, Callable[[Row], Any]]] = {
     "task": lambda row: row.task,
     "modality": lambda row: ", ".join(row.modalities).casefold(),
     "dim": lambda row: row.dim,
-    "size": lambda row: row.weights_bytes,
+    "size": lambda row: row.size,
     "organ": lambda row: row.organ.casefold(),
     "covariates": lambda row: row.covariates.casefold(),
     "licence": lambda row: row.licence.casefold(),

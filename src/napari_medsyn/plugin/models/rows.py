@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from napari_medsyn.exploration.resolving import (
-    NotReady,
-    Snapshot,
-    needs_no_scan,
-    present_modalities,
-    resolve,
-)
+from napari_medsyn.errors import UnusableModel
+from napari_medsyn.exploration.resolving import NotReady, Snapshot, present_modalities, resolve
 from napari_medsyn.registry.card import ModelCard
-from napari_medsyn.registry.catalogue import Entry
+from napari_medsyn.registry.catalogue import Entry, Facts
 from napari_medsyn.scans.study import Study
 
-State = Literal["fits", "fits not", "no scan", "needs consent", "listed only", "broken"]
+State = Literal[
+    "fits", "no scan", "fits not", "needs consent", "not checked", "listed only", "broken"
+]
 
 #: What the badge says, best first; the order is that of sorting.
 STATE_NAMES: Final[dict[State, str]] = {
@@ -26,12 +23,13 @@ STATE_NAMES: Final[dict[State, str]] = {
     "no scan": "Needs a scan",
     "fits not": "Does not fit",
     "needs consent": "Needs consent",
+    "not checked": "Not checked",
     "listed only": "Listed only",
     "broken": "Broken",
 }
 
-#: Controls that say what goes in and out, or fix the noise; all others describe the image.
-_NOT_COVARIATES: Final = ("modality_set", "seed")
+#: Tasks whose models may do without a scan even if they could read one.
+_FREE_TASKS: Final = ("unconditional", "conditional")
 
 #: Whether the code of a package may run: its folder and card.
 HasConsent = Callable[[Path, ModelCard], bool]
@@ -55,7 +53,7 @@ class Row:
     badge : against the study that was loaded when the row was made.
     name, task, modalities, organ, covariates, dim, licence, origin : columns; "" where a
         broken package does not say.
-    weights_bytes : size of the weights; None where nobody knows.
+    size : bytes of the package's files; None where nobody knows.
     """
 
     entry: Entry
@@ -66,7 +64,7 @@ class Row:
     organ: str = ""
     covariates: str = ""
     dim: str = ""
-    weights_bytes: int | None = None
+    size: int | None = None
     licence: str = ""
     origin: str = ""
 
@@ -75,79 +73,91 @@ class Row:
         """The package's folder: two broken packages may share an id, but not a folder."""
         return str(self.entry.package)
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a session may choose it now; whether it fits is another question."""
+        return self.badge.state in ("fits", "no scan", "fits not") and not self.entry.is_judge
 
-def make_rows(entries: tuple[Entry, ...], study: Study, has_consent: HasConsent) -> tuple[Row, ...]:
-    """A row for each entry; slow for thousands, so for a worker thread."""
+
+def make_rows(
+    entries: Sequence[Entry], study: Study | None, has_consent: HasConsent
+) -> tuple[Row, ...]:
+    """A row for each entry, for a worker thread: with a study it reads cards.
+
+    Parameters
+    ----------
+    entries : of the catalogue.
+    study : what models are to fit; None to leave that open, which is fast.
+    has_consent : whether the code of a package may run.
+    """
     return tuple(make_row(entry, study, has_consent) for entry in entries)
 
 
-def make_row(entry: Entry, study: Study, has_consent: HasConsent) -> Row:
+def make_row(entry: Entry, study: Study | None, has_consent: HasConsent) -> Row:
     """The row of one entry."""
-    card, badge = entry.card, badge_of(entry, study, has_consent)
-    origin = _origin(entry)
-    if card is None:
-        return Row(entry, badge, entry.id, origin=origin)
+    facts, badge = entry.facts, badge_of(entry, study, has_consent)
+    if facts is None:
+        return Row(entry, badge, entry.id, origin=_origin(entry))
     return Row(
         entry=entry,
         badge=badge,
-        name=card.name,
-        task=card.purpose,
-        modalities=card.modalities,
-        organ=", ".join(card.anatomy),
-        covariates=", ".join(covariates(card)),
-        dim="3D" if card.grid.dim == "3D" else "2D",
-        weights_bytes=weights_bytes(card),
-        licence=card.licence,
-        origin=origin,
+        name=facts.name,
+        task=facts.task,
+        modalities=tuple(dict.fromkeys([*facts.inputs, *facts.outputs])),
+        organ=", ".join(facts.anatomy),
+        covariates=", ".join(facts.controls),
+        dim="3D" if facts.dim == "3D" else "2D",
+        size=facts.bytes or None,
+        licence=facts.licence,
+        origin=_origin(entry),
     )
 
 
-def covariates(card: ModelCard) -> tuple[str, ...]:
-    """Labels of the controls that change the image, in the card's order."""
-    return tuple(c.label for c in card.controls if c.kind not in _NOT_COVARIATES)
-
-
-def weights_bytes(card: ModelCard) -> int | None:
-    """Size of the weights; for a card that is only listed the sum of its weight files."""
-    if card.execution != "none":
-        return card.weights.bytes
-    sizes = [file.bytes for file in card.files if file.name.endswith(".safetensors")]
-    return sum(sizes) or None
-
-
-def badge_of(entry: Entry, study: Study, has_consent: HasConsent) -> Badge:
-    """Whether the model can be used on `study`; pure but for the question of consent."""
-    card = entry.card
-    if card is None:
+def badge_of(entry: Entry, study: Study | None, has_consent: HasConsent) -> Badge:
+    """Whether the model can be used on `study`; pure but for reading the card and consent."""
+    facts = entry.facts
+    if facts is None:
         return Badge("broken", entry.reason)
     if not entry.can_run:
-        return Badge("listed only", f"It cannot be run here: {entry.why_not}")
-    if card.execution == "isolated" and not has_consent(entry.package, card):
+        return Badge("listed only", f"It cannot be run here: {entry.why_not}.".replace("..", "."))
+    if study is None:
+        return Badge("not checked", "Being compared with the study.")
+    try:
+        return _badge_of_whole(entry, facts, study, has_consent)
+    except UnusableModel as error:
+        # Damaged since it was listed.
+        return Badge("broken", str(error))
+
+
+def _badge_of_whole(entry: Entry, facts: Facts, study: Study, has_consent: HasConsent) -> Badge:
+    if facts.execution == "isolated" and not _may_run(entry, has_consent):
         return Badge(
             "needs consent",
             "It brings code of its own, which runs only after your consent: press Trust….",
         )
-    if not len(study) and not needs_no_scan(card):
-        return Badge(
-            "no scan", f"{card.name} reads {_reads(card)}. Open a scan, or try the sample."
-        )
+    if not len(study):
+        if not facts.inputs:
+            return Badge("fits", "It needs no scan.")
+        if facts.task not in _FREE_TASKS:
+            # Said without the card: of thousands of models, nobody waits for their cards.
+            names = ", ".join(facts.inputs)
+            return Badge("no scan", f"{facts.name} reads {names}. Open a scan, or try the sample.")
+    card = entry.card
+    if card is None:
+        return Badge("broken", entry.reason)
     resolved = resolve(Snapshot(study=study, package=entry.package), card)
     present = present_modalities(study, card, frozenset())
     if isinstance(resolved, NotReady) and not (card.is_judge and len(present) >= card.min_inputs):
-        return Badge("fits not", resolved.reason)
+        return Badge("fits not" if len(study) else "no scan", resolved.reason)
     if not present:
         return Badge("fits", "It needs no scan.")
     return Badge("fits", f"It reads {', '.join(present)} of the study.")
 
 
-def _reads(card: ModelCard) -> str:
-    names = ", ".join(card.inputs)
-    return names if card.min_inputs == len(card.inputs) else f"{card.min_inputs} or more of {names}"
+def _may_run(entry: Entry, has_consent: HasConsent) -> bool:
+    card = entry.card
+    return card is not None and has_consent(entry.package, card)
 
 
 def _origin(entry: Entry) -> str:
-    """Embedded, installed, or the registry that it was imported from."""
-    if entry.origin == "embedded":
-        return "embedded"
-    source = entry.card.provenance.get("registry") if entry.card is not None else None
-    return f"imported ({source})" if isinstance(source, str) and source else "installed"
+    return "embedded" if entry.is_embedded else "installed"

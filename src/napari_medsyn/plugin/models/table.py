@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any, Final
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -11,6 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_medsyn.plugin.models.arranging import Arranged, Column, Figure
 from napari_medsyn.plugin.models.rows import STATE_NAMES, Row, State
+from napari_medsyn.plugin.models.texts import ARROWS, size_text, tooltip
 from napari_medsyn.plugin.widgets import COLOURS
 
 #: Columns in order: key, heading, typical content (for its width), place in the queue for room.
@@ -22,17 +22,18 @@ COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (
     ("organ", "Organ", "brain, breast", 6),
     ("covariates", "Covariates", "Age, Sex, Ventricles", 7),
     ("dim", "2D/3D", "2D/3D ", 4),
-    ("size", "Weights", "888.8 MB", 5),
+    ("size", "Size", "888.8 MB", 5),
     ("metric", "Metric", "0.8888 ↑", 1),
     ("licence", "Licence", "CC-BY-SA-4.0", 8),
     ("origin", "Origin", "imported (medigan)", 9),
 )  # fmt: skip
 
 _KEYS: Final = tuple(key for key, *_ in COLUMNS)
+_URGENCY: Final = {key: place for key, *_, place in COLUMNS}
 _TIPS: Final[dict[str, str]] = {
     "state": "Whether the model can be used on the study that is loaded",
     "covariates": "What can be turned: the labels of the model's controls",
-    "size": "Size of the weights",
+    "size": "Size of weights and all other files of the package",
     "metric": "The measured figure chosen above; ↑ higher is better, ↓ lower is better",
 }
 
@@ -42,6 +43,7 @@ _SIGNS: Final[dict[State, tuple[str, str]]] = {
     "no scan": ("○", COLOURS["note"]),
     "fits not": ("–", COLOURS["note"]),
     "needs consent": ("?", COLOURS["note"]),
+    "not checked": ("…", "#8a8a8a"),
     "listed only": ("i", "#8a8a8a"),
     "broken": ("✕", COLOURS["bad"]),
 }
@@ -83,6 +85,11 @@ class ModelTable(QAbstractTableModel):
         if compact != self.compact:
             self.compact = compact
             self._repaint()
+
+    @property
+    def has_metric(self) -> bool:
+        """Whether a metric is chosen, so that its column has something to say."""
+        return bool(self._arranged.query.metric)
 
     def row(self, number: int) -> Row:
         """The model in line `number`."""
@@ -151,7 +158,7 @@ class ModelTable(QAbstractTableModel):
         if key == "modality":
             return ", ".join(row.modalities)
         if key == "size":
-            return size_text(row.weights_bytes)
+            return size_text(row.size)
         if key == "metric":
             return figure_text(self._arranged.figures.get(row.key))
         return str(getattr(row, key))
@@ -159,8 +166,11 @@ class ModelTable(QAbstractTableModel):
     def _tip(self, row: Row, key: Column) -> str:
         if key == "state":
             return f"{STATE_NAMES[row.badge.state]}: {row.badge.sentence}"
-        if key == "name" and row.entry.card is not None:
-            return row.entry.card.summary or row.name
+        if key == "metric":
+            figure = self._arranged.figures.get(row.key)
+            return "; ".join(figure.notes) if figure is not None else ""
+        if key == "name" and row.entry.facts is not None:
+            return row.entry.facts.summary or row.name
         return self._text(row, key)
 
     def _spoken(self, row: Row, key: Column) -> str:
@@ -174,6 +184,9 @@ class TableView(QTableView):
     current_changed = Signal()
     activated_row = Signal()
     sort_asked = Signal(str, bool)
+    remove_asked = Signal()
+    refresh_asked = Signal()
+    search_asked = Signal()
 
     def __init__(self, table: ModelTable) -> None:
         super().__init__()
@@ -206,7 +219,6 @@ class TableView(QTableView):
         columns.setSectionResizeMode(_KEYS.index("name"), QHeaderView.ResizeMode.Stretch)
         columns.sectionClicked.connect(self._on_heading)
         self._sorted_by: tuple[Column, bool] = ("state", False)
-        self._show_sorting()
 
     def current_row(self) -> Row | None:
         """The model that is selected."""
@@ -215,7 +227,10 @@ class TableView(QTableView):
 
     def show_rows(self, arranged: Arranged, wanted: str) -> None:
         """Show other rows and select the model in the folder `wanted`, or else the first."""
+        self._sorted_by = (arranged.query.sort, arranged.query.descending)
         self._table.show_rows(arranged)
+        self._show_columns()
+        self._show_sorting()
         self.show_current(wanted)
 
     def show_current(self, wanted: str) -> None:
@@ -228,22 +243,23 @@ class TableView(QTableView):
         else:
             self.current_changed.emit()
 
-    def sort_by(self, column: Column, descending: bool) -> None:
-        """Ask for another order, as a click on a heading does."""
-        self._sorted_by = (column, descending)
-        self._show_sorting()
-        self.sort_asked.emit(column, descending)
-
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
         super().currentChanged(current, previous)
         self.current_changed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Return uses the model; everything else is the table's own."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.activated_row.emit()
-        else:
-            super().keyPressEvent(event)
+        """Return uses the model, Delete removes it, F5 lists again, / goes to the search."""
+        match event.key():
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.activated_row.emit()
+            case Qt.Key.Key_Delete:
+                self.remove_asked.emit()
+            case Qt.Key.Key_F5:
+                self.refresh_asked.emit()
+            case Qt.Key.Key_Slash:
+                self.search_asked.emit()
+            case _:
+                super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -251,8 +267,7 @@ class TableView(QTableView):
 
     def _on_heading(self, section: int) -> None:
         column = _KEYS[section]
-        descending = self._sorted_by == (column, False)
-        self.sort_by(column, descending)
+        self.sort_asked.emit(column, self._sorted_by == (column, False))
 
     def _show_sorting(self) -> None:
         column, descending = self._sorted_by
@@ -269,10 +284,13 @@ class TableView(QTableView):
         compact = room < 460
         sizes["state"] = 28 if compact else sizes["state"]
         self._table.show_compact(compact)
-        for key, _, _, place in sorted(COLUMNS, key=lambda column: column[3]):
+        if not self._table.has_metric:
+            self.setColumnHidden(_KEYS.index("metric"), True)
+            del sizes["metric"]
+        for key in sorted(sizes, key=_URGENCY.__getitem__):
             section = _KEYS.index(key)
             room -= sizes[key]
-            self.setColumnHidden(section, room < 0 and place > 0)
+            self.setColumnHidden(section, room < 0 and _URGENCY[key] > 0)
             if key != "name":
                 self.setColumnWidth(section, sizes[key])
 
@@ -288,25 +306,8 @@ def _bold() -> QFont:
     return font
 
 
-def size_text(count: int | None) -> str:
-    """Bytes in the largest unit that leaves a number above 1; "" if not known."""
-    if count is None:
-        return ""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-
-
 def figure_text(figure: Figure | None) -> str:
     """A figure with an arrow that points to the better; "" without one."""
     if figure is None:
         return ""
-    return f"{figure.value:.4g} {'↑' if figure.direction == 'higher' else '↓'}"
-
-
-def tooltip(text: str) -> str:
-    """A tooltip that shows `text` as it is, in lines: nothing in it is taken for HTML."""
-    return f"<qt>{html.escape(text)}</qt>" if text else ""
+    return f"{figure.value:.4g} {ARROWS[figure.direction]}"

@@ -1,0 +1,136 @@
+"""Dialogs of the dock; none of them blocks."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QFontDatabase
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QPlainTextEdit,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.consent import CodeFacts
+
+#: What a process that runs foreign code is given, and what it is not.
+_MAY = (
+    "It runs in a process of its own, on this computer, as you.",
+    "It is given the weights of this package and the values of its controls, and gives images.",
+    "It is held to a limit of time and memory, and is ended with the dock.",
+)
+_MAY_NOT = (
+    "It is not given your scans beyond what the model's card says it reads.",
+    "It is meant to have no network and an environment of its own. These bounds stop mistakes, "
+    "not a determined attacker: trust only code that you, or people you trust, have read.",
+    "When one byte of the package changes, you are asked again.",
+)
+
+
+def plain_label(text: str) -> QLabel:
+    """A label of several lines that shows `text` as it is: nothing is taken for HTML."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+class Question(QDialog):
+    """A question with one button to go on and one to leave it; leaving is the default."""
+
+    def __init__(self, parent: QWidget | None, title: str, text: str, go_on: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.body = QVBoxLayout()
+        self.body.addWidget(plain_label(text))
+        self.buttons = QDialogButtonBox()
+        self.go_on = self.buttons.addButton(go_on, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.leave = self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        if self.leave is not None and self.go_on is not None:
+            self.go_on.setAutoDefault(False)
+            self.leave.setDefault(True)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self.body)
+        layout.addWidget(self.buttons)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for a sentence."""
+        return QSize(440, super().sizeHint().height())
+
+
+class ConsentDialog(Question):
+    """What a user should see before foreign code runs: where it is, which files, what it may."""
+
+    def __init__(self, parent: QWidget | None, card: ModelCard, facts: CodeFacts) -> None:
+        introduction = (
+            f"{card.name} {card.version} brings program code of its own, by "
+            f"{', '.join(card.authors)}. Nothing of it has been run so far."
+        )
+        super().__init__(parent, "Trust the code of this model?", introduction, "Trust")
+        self.folder = plain_label(f"Folder: {facts.folder}")
+        self.body.addWidget(self.folder)
+        self.files = _file_table(facts)
+        self.body.addWidget(self.files, stretch=1)
+        self.body.addWidget(plain_label(f"SHA-256 of the whole package: {facts.sha256}"))
+        if card.requires.packages:
+            needs = ", ".join(card.requires.packages)
+            self.body.addWidget(plain_label(f"Python packages it needs: {needs}"))
+        self.body.addWidget(plain_label("\n".join(f"•  {line}" for line in (*_MAY, *_MAY_NOT))))
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for a name and its hash."""
+        return QSize(660, 560)
+
+
+class ReportDialog(QDialog):
+    """A table of text in letters of one width, for reading and copying."""
+
+    def __init__(self, parent: QWidget | None, title: str, sentence: str, table: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.table = QPlainTextEdit(table)
+        self.table.setReadOnly(True)
+        self.table.setAccessibleName(title)
+        self.table.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.table.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.addWidget(plain_label(sentence))
+        layout.addWidget(self.table)
+        layout.addWidget(buttons)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for a table of the command line."""
+        return QSize(720, 420)
+
+
+def _file_table(facts: CodeFacts) -> QTableWidget:
+    table = QTableWidget(len(facts.files), 2)
+    table.setAccessibleName("Files of the code")
+    table.setHorizontalHeaderLabels(["File", "SHA-256"])
+    table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    for number, (name, digest) in enumerate(facts.files):
+        table.setItem(number, 0, QTableWidgetItem(name))
+        hash_item = QTableWidgetItem(digest)
+        hash_item.setFont(fixed)
+        hash_item.setToolTip(digest)
+        table.setItem(number, 1, hash_item)
+    rows, columns = table.verticalHeader(), table.horizontalHeader()
+    if rows is not None and columns is not None:
+        rows.hide()
+        columns.setStretchLastSection(True)
+    table.resizeColumnToContents(0)
+    return table

@@ -1,0 +1,220 @@
+"""What the dock's buttons do to packages: no Qt, on a worker thread, in one sentence each.
+
+Every job takes a `Ticket`, by which it tells how far it is and learns that it is no
+longer wanted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from napari_medsyn.errors import Cancelled, MedsynError, UnusableModel
+from napari_medsyn.plugin.models.programs import Printed, Program
+from napari_medsyn.registry.card import CARD_NAME, ModelCard
+from napari_medsyn.registry.catalogue import Entry
+from napari_medsyn.registry.packages import verify
+
+#: How far a job is: share (0 to 1, None where nobody knows) and what it is doing.
+OnProgress = Callable[[float | None, str], None]
+
+_CHUNK: Final = 4 * 2**20
+
+
+class Ticket:
+    """The thread between a job and the button that stops it.
+
+    Parameters
+    ----------
+    on_progress : called on the job's thread.
+    """
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._program: Program | None = None
+        self._is_cancelled = False
+
+    def report(self, share: float | None, text: str) -> None:
+        """Tell how far it is; raises `Cancelled` if the job is no longer wanted."""
+        if self._is_cancelled:
+            raise Cancelled("Cancelled; nothing was changed.")
+        self._on_progress(share, text)
+
+    def run(self, arguments: Sequence[str]) -> Printed:
+        """Run `medsyn` with `arguments`, to be ended by `cancel`."""
+        self._program = Program(arguments)
+        if self._is_cancelled:
+            self._program.cancel()
+        return self._program.run()
+
+    def cancel(self) -> None:
+        """Have the job stop as soon as it can; called on another thread."""
+        self._is_cancelled = True
+        if self._program is not None:
+            self._program.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a job has to say: a sentence, more for those who wish, and the model it left."""
+
+    sentence: str
+    detail: str = ""
+    package: Path | None = None
+    degree: str = "good"
+
+
+#: What a `JobRunner` runs.
+Job = Callable[[Ticket], Done]
+
+
+def verify_package(package: Path, ticket: Ticket) -> Done:
+    """Compare every file of a package with its card.
+
+    Raises
+    ------
+    UnusableModel : the first thing that is wrong.
+    Cancelled : the ticket was cancelled.
+    """
+    card = verify(package, full=False)
+    total = sum(file.bytes for file in card.files)
+    done = 0
+    lines = []
+    for file in card.files:
+        found = sha256()
+        with (package / file.name).open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                ticket.report(done / total, f"Comparing {file.name}")
+                found.update(chunk)
+                done += len(chunk)
+        if found.hexdigest() != file.sha256:
+            raise UnusableModel(
+                f"{package / file.name}: its SHA-256 is not the one on the card; the file was "
+                "changed or damaged, get the package again"
+            )
+        lines.append(f"{file.sha256}  {file.name}")
+    count = "one file is" if len(lines) == 1 else f"all {len(lines)} files are"
+    return Done(f"{card.name}: {count} as the card says.", "\n".join(lines))
+
+
+def install_packages(sources: Sequence[Path], ticket: Ticket) -> Done:
+    """Add packages (folders, zip archives or cards) to the user's models.
+
+    Raises
+    ------
+    MedsynError : one of them is refused; those before it are installed, as it says.
+    """
+    from napari_medsyn.registry.installing import install
+
+    entries: list[Entry] = []
+    for source in sources:
+        ticket.report(None, f"Installing {source.name}")
+        try:
+            entries.append(install(source))
+        except MedsynError as error:
+            if not entries:
+                raise
+            raise UnusableModel(f"{error} (installed before it: {_names(entries)})") from error
+    return Done(f"Installed {_names(entries)}.", "", entries[-1].package)
+
+
+def remove_package(entry: Entry) -> Done:
+    """Delete one of the user's packages.
+
+    Raises
+    ------
+    UnusableModel : there is none of that id among the user's.
+    """
+    from napari_medsyn.registry.installing import remove
+
+    remove(entry.id)
+    return Done(f"Removed {_names([entry])}.")
+
+
+def trust_package(package: Path, card: ModelCard) -> Done:
+    """Remember that the user lets the package's code run, as it is now."""
+    from napari_medsyn.registry.consent import give_consent
+
+    give_consent(package, card)
+    return Done(
+        f"{card.name} may run its code, in a process of its own, until one of its files changes.",
+        "",
+        package,
+    )
+
+
+def distrust_package(package: Path, card: ModelCard) -> Done:
+    """Forget that the package's code may run."""
+    from napari_medsyn.registry.consent import withdraw_consent
+
+    withdraw_consent(package, card)
+    return Done(f"{card.name} may run its code no more.", "", package)
+
+
+def import_model(
+    kind: str,
+    source: Path,
+    options: Sequence[tuple[str, str]],
+    ticket: Ticket,
+) -> Done:
+    """Turn somebody else's model into a package, in a process of its own, and install it.
+
+    Parameters
+    ----------
+    kind : command of `medsyn models import`.
+    source : file or folder, its argument.
+    options : name and value of each; those without a value are left out.
+    ticket : of the job.
+
+    Raises
+    ------
+    MedsynError : the importer refuses; its own sentence.
+    """
+    ticket.report(None, f"Reading {source.name}")
+    given = [word for name, value in options if value for word in (name, value)]
+    with tempfile.TemporaryDirectory(prefix="medsyn-import-") as draft:
+        out = Path(draft) / "package"
+        # After --: a file whose name begins with a dash is no option.
+        arguments = ["models", "import", kind, "--out", str(out), *given, "--"]
+        printed = ticket.run([*arguments, str(source)])
+        if printed.status != 0:
+            raise UnusableModel(_refusal(printed, f"The import of {source.name} failed."))
+        packages = [out] if (out / CARD_NAME).is_file() else sorted(out.iterdir())
+        if not packages:
+            raise UnusableModel(f"{source}: holds no model that could be imported")
+        done = install_packages(packages, ticket)
+    notes = printed.sentences
+    if not notes:
+        return done
+    count = "1 note" if len(notes) == 1 else f"{len(notes)} notes"
+    return Done(f"{done.sentence} {count} below.", "\n".join(notes), done.package, "note")
+
+
+def test_package(package: Path, name: str, ticket: Ticket) -> Done:
+    """Run `medsyn models test`; its table is the detail.
+
+    Raises
+    ------
+    MedsynError : it could not be run to its end.
+    """
+    ticket.report(None, f"Testing {name}")
+    printed = ticket.run(["models", "test", "--", str(package)])
+    table = printed.answer.strip("\n")
+    if printed.status == 0:
+        return Done(f"{name} passed its tests.", table)
+    if printed.status == 1 and table:
+        return Done(f"{name} failed at least one test.", table, degree="bad")
+    raise UnusableModel(_refusal(printed, f"The test of {name} could not be run."))
+
+
+def _refusal(printed: Printed, otherwise: str) -> str:
+    """The last sentence that the program said."""
+    return printed.sentences[-1] if printed.sentences else otherwise
+
+
+def _names(entries: Sequence[Entry]) -> str:
+    return ", ".join(entry.facts.name if entry.facts else entry.id for entry in entries)
