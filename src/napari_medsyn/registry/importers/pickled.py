@@ -259,6 +259,10 @@ class _Machine:
             raise StrangePickle(
                 f"its pickle sets the attributes of {_describe(target)}; refused, nothing was run"
             )
+        if target.state is not None:
+            raise StrangePickle(
+                f"its pickle sets the state of {target.name} twice; refused, nothing was run"
+            )
         target.state = state
 
     def persistent_text(self, argument: str) -> None:
