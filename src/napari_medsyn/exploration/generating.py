@@ -83,8 +83,18 @@ def generate(
     UnusableStudy : the model needs other scans.
     EngineError : while iterating: the model failed.
     """
-    made = _sampler(model, controls, study, device, batch, options, catalogue)
-    return made.samples(_seeds(made, n, seed), tell)
+    made, seeds = sampler_of_seeds(
+        model,
+        n,
+        seed,
+        controls,
+        study,
+        device=device,
+        batch=batch,
+        options=options,
+        catalogue=catalogue,
+    )
+    return made.samples(seeds, tell)
 
 
 def generate_arrays(
@@ -105,8 +115,17 @@ def generate_arrays(
     -------
     Output to (n, X, Y, Z) float32, 0 dark to 1 bright; sample i has the seed ``seed + i``.
     """
-    made = _sampler(model, controls, study, device, batch, options, catalogue)
-    seeds = _seeds(made, n, seed)
+    made, seeds = sampler_of_seeds(
+        model,
+        n,
+        seed,
+        controls,
+        study,
+        device=device,
+        batch=batch,
+        options=options,
+        catalogue=catalogue,
+    )
     arrays = {
         name: np.empty((n, *made.reference.voxels.shape), np.float32) for name in made.outputs
     }
@@ -157,10 +176,20 @@ def generate_to(
     UnusableModel, UnusableStudy, EngineError : as for `generate`; samples that were
         finished before the model failed stay, and `provenance.json` tells of them.
     """
-    made = _sampler(model, controls, study, device, batch, options, catalogue)
+    made, seeds = sampler_of_seeds(
+        model,
+        n,
+        seed,
+        controls,
+        study,
+        device=device,
+        batch=batch,
+        options=options,
+        catalogue=catalogue,
+    )
     return write_samples(
         made,
-        _seeds(made, n, seed),
+        seeds,
         Path(folder),
         format=format,
         bits=bits,
@@ -194,6 +223,23 @@ def sampler(
     (X, Y, Z) float32.  The weights are loaded by the first call and stay in memory.
     """
     return _sampler(model, controls, study, device, None, options, catalogue)
+
+
+def sampler_of_seeds(
+    model: str | Path,
+    n: int,
+    seed: int,
+    controls: Mapping[str, Any] | None,
+    study: Study | None,
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    options: PreparationOptions | None = None,
+    catalogue: Catalogue | None = None,
+) -> tuple[Sampler, Sequence[int]]:
+    """What `generate` would ask, and of which seeds; its parameters and errors."""
+    made = _sampler(model, controls, study, device, batch, options, catalogue)
+    return made, _seeds(made, n, seed)
 
 
 def find_model(model: str | Path, catalogue: Catalogue | None = None) -> tuple[Path, ModelCard]:

@@ -218,10 +218,9 @@ class _Run:
 
 
 def _format_of(made: Sampler, wanted: Format) -> str:
-    is_flat = made.reference.voxels.shape[2] == 1 and made.card.grid.dim == "2D"
     if wanted == "auto":
-        return "png" if is_flat else "nii"
-    if wanted == "png" and not is_flat:
+        return "png" if made.is_flat else "nii"
+    if wanted == "png" and not made.is_flat:
         raise UnusableFile(
             "--format png", f"{made.card.name} makes volumes and a PNG is flat; choose nii or npy"
         )

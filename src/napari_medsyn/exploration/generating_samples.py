@@ -137,6 +137,11 @@ class Sampler:
         return self._usual.reference
 
     @property
+    def is_flat(self) -> bool:
+        """Whether the images are flat pictures and not slices of something."""
+        return self.card.grid.dim == "2D" and self.reference.voxels.shape[2] == 1
+
+    @property
     def controls(self) -> Mapping[str, Any]:
         """Values of a call without arguments."""
         return self._usual.controls

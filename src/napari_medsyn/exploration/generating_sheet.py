@@ -79,7 +79,7 @@ class Sheet:
         UnusableFile : the file exists, or cannot be written.
         """
         shown = len(self._tiles)
-        count = f"{shown} of {self._total} samples" if shown < self._total else f"{shown} samples"
+        count = f"{shown} of {self._total} samples" if shown < self._total else f"n = {shown}"
         text = label_text({**provenance, "seed": f"{provenance['seed']} ff."})
         return write_picture(
             path,
