@@ -90,3 +90,8 @@ def warned(name: str, sentence: str) -> Check:
 def failed(name: str, sentence: str) -> Check:
     """A check that did not come out as it must."""
     return Check(name, False, sentence)
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its noun: "1 slice", "2 slices"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

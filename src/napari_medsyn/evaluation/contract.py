@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from napari_medsyn.evaluation.checks import Check, failed, passed, warned
+from napari_medsyn.evaluation.checks import Check, counted, failed, passed, warned
 from napari_medsyn.evaluation.rendering import OutOfTime, Rendering, Subject
 from napari_medsyn.registry.controls import Control, Latent
 
@@ -88,8 +88,11 @@ def _plan(subject: Subject) -> Check:
     if on_screen[0] not in with_slices[0].slices:
         return failed("plan", f"slice {on_screen[0]}, which is on screen, does not come first")
     steps = len(regions) - len(with_slices)
-    before = f" after {steps} steps" if steps else ""
-    return passed("plan", f"{depth} slices in {len(with_slices)} regions{before}, each once")
+    before = f" after {counted(steps, 'step')}" if steps else ""
+    return passed(
+        "plan",
+        f"{counted(depth, 'slice')} in {counted(len(with_slices), 'region')}{before}, each once",
+    )
 
 
 def _output(subject: Subject, attempt: _Attempt) -> Check:
@@ -128,8 +131,9 @@ def _control(subject: Subject, at_rest: Rendering, control: Control, name: str) 
         largest = max(largest, rendering.distance(at_rest))
     if not moves:
         return passed(name, "there is only one value that can be tried here")
+    tried = counted(len(moves), "other value")
     if largest < VISIBLE:
-        return warned(name, f"it changes nothing ({len(moves)} values tried)")
+        return warned(name, f"it changes nothing; {tried} tried")
     if isinstance(control, Latent):
         idle = [
             label
@@ -138,7 +142,7 @@ def _control(subject: Subject, at_rest: Rendering, control: Control, name: str) 
         ]
         if idle:
             return warned(name, f"these directions change nothing: {', '.join(idle)}")
-    return passed(name, f"changes the result by up to {largest:.3g}; {len(moves)} values tried")
+    return passed(name, f"changes the result by up to {largest:.3g}; {tried} tried")
 
 
 def _is_idle(subject: Subject, direction: int, control: Latent, at_rest: Rendering) -> bool:

@@ -108,9 +108,10 @@ def record_golden(package: Path, subject: Subject) -> ModelCard:
 
 
 def _output(subject: Subject) -> str:
-    """The first modality that is asked for."""
+    """The first modality that is asked for and not read."""
     targets = subject.controls.get("targets") or subject.card.outputs
-    return str(targets[0])
+    read = subject.controls.get("present", ())
+    return str(next((name for name in targets if name not in read), targets[0]))
 
 
 def _slices(subject: Subject) -> list[int]:

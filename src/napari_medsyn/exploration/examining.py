@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.evaluation.checks import Check, Report, failed, passed, warned
+from napari_medsyn.evaluation.checks import Check, Report, counted, failed, passed, warned
 from napari_medsyn.exploration.caching import Caches
 from napari_medsyn.exploration.requests import Request, Stopped
 from napari_medsyn.exploration.resolving import (
@@ -96,9 +96,10 @@ def record(package: Path, *, families: Mapping[str, str] | None = None) -> Model
 def _checks(
     package: Path, card: ModelCard, families: Mapping[str, str] | None, budget_s: float
 ) -> Iterator[Check]:
-    count = len(card.files)
-    total = sum(file.bytes for file in card.files) / 2**20
-    yield passed("package", f"{count} files, {total:.3g} MB, as the card says")
+    total = sum(file.bytes for file in card.files) / 1e6
+    files = counted(len(card.files), "file")
+    yield passed("package", f"{files}, {total:.3g} MB, as the card says")
+    yield _filled_in(card)
     if card.is_judge:
         yield from _judge_checks(package, card)
         return
@@ -112,10 +113,19 @@ def _checks(
         from napari_medsyn.evaluation.contract import check_family, guarded
         from napari_medsyn.evaluation.self_test import NAME, check_golden
 
-        yield passed("loading", f"{bench.seconds:.2g} s on the CPU")
+        yield passed("loading", f"{bench.seconds:.2g} s on the CPU, libraries included")
         yield guarded(NAME, lambda: check_golden(package, bench.subject))
         yield from check_family(bench.subject)
         yield guarded("cancelling", lambda: _cancelling(bench))
+
+
+def _filled_in(card: ModelCard) -> Check:
+    from napari_medsyn.registry.templating import unfilled
+
+    empty = list(unfilled(card.model_dump(mode="json")))
+    if empty:
+        return warned("card", f"{counted(len(empty), 'field')} to be filled in: {', '.join(empty)}")
+    return passed("card", "complete")
 
 
 def _judge_checks(package: Path, card: ModelCard) -> Iterator[Check]:
@@ -126,7 +136,7 @@ def _judge_checks(package: Path, card: ModelCard) -> Iterator[Check]:
 
     started = time.monotonic()
     judge = load_judge(package, card, "cpu")
-    yield passed("loading", f"{time.monotonic() - started:.2g} s on the CPU")
+    yield passed("loading", f"{time.monotonic() - started:.2g} s on the CPU, libraries included")
     study = Study(tuple(scan for scan in sample_study() if scan.modality in card.inputs))
     if len(study) < max(card.min_inputs, 1):
         yield warned("sample patient", f"has too few of {', '.join(card.inputs)} to go on")
