@@ -91,14 +91,14 @@ class Catalogue:
         """
         entries = self.entries()
         for entry in entries:
-            if entry.id == model_id and entry.facts is not None:
-                if kind is not None and entry.facts.kind != kind:
-                    raise UnusableModel(f"{model_id} is a {entry.facts.kind}, not a {kind}")
+            if entry.id == model_id and entry.is_usable:
+                if kind not in (None, entry.kind):
+                    raise UnusableModel(f"{model_id} is a {entry.kind}, not a {kind}")
                 return entry
         for entry in entries:
             if entry.id == model_id:
                 raise UnusableModel(entry.reason)
-        wanted = (e.id for e in entries if e.facts is not None and kind in (None, e.facts.kind))
+        wanted = (e.id for e in entries if e.is_usable and kind in (None, e.kind))
         known = ", ".join(wanted) or "none"
         raise UnusableModel(f"there is no model {model_id!r}; known models: {known}")
 

@@ -1,20 +1,23 @@
 """Entries of the catalogue: what is known of a package without reading its card again.
 
-Ten thousand cards take seconds to validate.  So an entry carries a few facts of its card,
-which lists, tables, searches and rankings work on, and reads the card itself (and checks
-the package again) only when somebody asks for it.
+Ten thousand cards take seconds to validate.  So an entry carries a digest of its card: the
+few things that every list needs, the words that searches look at, and the facts that tables
+and rankings show, as text that is decoded when somebody asks for it.  The card itself is
+read (and the package checked again) only when it is wanted.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.registry.card import Kind, ModelCard
 from napari_medsyn.registry.packages import verify
-from napari_medsyn.registry.searching import searched_text
+from napari_medsyn.registry.parts import Execution
+from napari_medsyn.registry.searching import Searchable
 
 Origin = Literal["embedded", "user"]
 
@@ -44,17 +47,16 @@ class Facts:
     bytes : of all files together, the card not counted.
     metrics : each with name, value, direction, data_set, n, extractor and note.
     why_not : why it is only listed; empty if it can run.
-    text : all words of the card in lower case, see `searching.searched_text`.
     """
 
     id: str
     version: str
     name: str
     summary: str
-    kind: Literal["generator", "judge"]
+    kind: Kind
     family: str
     task: str
-    execution: Literal["native", "isolated", "none"]
+    execution: Execution
     licence: str
     year: int | None
     inputs: list[str]
@@ -68,7 +70,6 @@ class Facts:
     bytes: int
     metrics: list[dict[str, Any]]
     why_not: str
-    text: str
 
     @classmethod
     def of(cls, card: ModelCard) -> Facts:
@@ -95,8 +96,35 @@ class Facts:
             bytes=sum(file.bytes for file in card.files),
             metrics=[metric.model_dump(mode="json") for metric in card.metrics],
             why_not=card.why_not_run,
-            text=searched_text(card),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is kept of a card from one listing to the next.
+
+    Parameters
+    ----------
+    id, kind, execution : as on the card.
+    facts_json : `Facts` as a JSON object.
+    words : what searches look at.
+    """
+
+    id: str
+    kind: Kind
+    execution: Execution
+    facts_json: bytes
+    words: Searchable
+
+    @classmethod
+    def of(cls, card: ModelCard) -> Digest:
+        """The digest of a card."""
+        facts = json.dumps(vars(Facts.of(card))).encode()
+        return cls(card.id, card.kind, card.execution, facts, Searchable.of(card))
+
+    def facts(self) -> Facts:
+        """The facts, decoded."""
+        return Facts(**json.loads(self.facts_json))
 
 
 @dataclass(frozen=True)
@@ -110,7 +138,7 @@ class Entry:
     origin : whether it ships with us or lies in the user's data folder.
     given : its card, where it has been read already.
     reason : why it is broken; empty if it is not.
-    listed : facts of its card, where only they have been read.
+    digest : of its card, where only that is known.
     """
 
     id: str
@@ -118,7 +146,7 @@ class Entry:
     origin: Origin
     given: ModelCard | None = None
     reason: str = ""
-    listed: Facts | None = None
+    digest: Digest | None = None
 
     @cached_property
     def card(self) -> ModelCard | None:
@@ -128,21 +156,28 @@ class Entry:
         ------
         UnusableModel : the package has been damaged or removed since it was listed.
         """
-        if self.given is None and self.listed is not None:
+        if self.given is None and self.digest is not None:
             return verify(self.package, full=False)
         return self.given
 
     @cached_property
     def facts(self) -> Facts | None:
         """Facts of the card, without reading it again; None if the package is broken."""
-        if self.listed is None and self.given is not None:
-            return Facts.of(self.given)
-        return self.listed
+        if self.digest is not None:
+            return self.digest.facts()
+        return None if self.given is None else Facts.of(self.given)
+
+    @cached_property
+    def words(self) -> Searchable:
+        """What searches look at: of a broken package, its id."""
+        if self.digest is not None:
+            return self.digest.words
+        return Searchable.of(self.given or self.id)
 
     @property
     def is_usable(self) -> bool:
         """Whether the package is whole; it may still be one that is only listed."""
-        return self.given is not None or self.listed is not None
+        return self.given is not None or self.digest is not None
 
     @property
     def is_embedded(self) -> bool:
@@ -150,14 +185,21 @@ class Entry:
         return self.origin == "embedded"
 
     @property
+    def kind(self) -> Kind | None:
+        """Whether it makes images or measures them; None if the package is broken."""
+        known = self.digest or self.given
+        return known.kind if known is not None else None
+
+    @property
     def is_judge(self) -> bool:
         """Whether it measures images; of a broken package nobody knows."""
-        return self.facts is not None and self.facts.kind == "judge"
+        return self.kind == "judge"
 
     @property
     def can_run(self) -> bool:
         """Whether the model may be chosen."""
-        return self.facts is not None and self.facts.execution != "none"
+        known = self.digest or self.given
+        return known is not None and known.execution != "none"
 
     @property
     def why_not(self) -> str:

@@ -1,8 +1,8 @@
 """What is remembered of a folder of packages between two listings.
 
 Validating a card takes about a millisecond, looking whether its files are as they were some
-microseconds.  The index holds the facts of every whole package with a stamp of its card
-and files, and is believed only while all stamps are the same.  Nothing is loaded on its
+microseconds.  The index holds the digest of every whole package with a stamp of its
+card and files, and is believed only while all stamps are the same.  Nothing is loaded on its
 word: families compare every hash before they read weights.
 """
 
@@ -14,7 +14,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,8 +23,9 @@ from typing import Final
 from napari_medsyn import __version__
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.card import CARD_NAME
-from napari_medsyn.registry.entries import Entry, Facts, Origin
+from napari_medsyn.registry.entries import Digest, Entry, Origin
 from napari_medsyn.registry.packages import verify
+from napari_medsyn.registry.searching import Searchable
 
 #: Sources that decide what a valid package is and what is kept of it: when one of them
 #: changes, so may every verdict.
@@ -42,11 +43,11 @@ Stamp = list[list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One whole package: its files besides the card, their stamps and the card's facts."""
+    """One whole package: its files besides the card, their stamps and the card's digest."""
 
     files: list[str]
     stamp: Stamp
-    facts: Facts
+    digest: Digest
 
 
 def cache_folder() -> Path:
@@ -61,6 +62,9 @@ def cache_folder() -> Path:
 
 class Index:
     """The packages in one folder, each checked once for as long as it does not change.
+
+    The cache is a file of lines: a seal, what each listing needs of all packages (JSON),
+    then for each package its facts (JSON, decoded when asked for), its words and its text.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ class Index:
             last = known.get(package.name)
             if last is not None and _stamp(package, last.files) == last.stamp:
                 kept[package.name] = last
-                found.append(Entry(last.facts.id, package, origin, listed=last.facts))
+                found.append(Entry(last.digest.id, package, origin, digest=last.digest))
                 continue
             entry = _checked(package, origin)
             fresh = _remembered(entry)
@@ -103,20 +107,13 @@ class Index:
         if seal != _seal(text):
             return {}
         try:
-            return {
-                name: Remembered(value["files"], value["stamp"], Facts(**value["facts"]))
-                for name, value in json.loads(text).items()
-            }
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return dict(_decoded(text))
+        except (ValueError, TypeError, RecursionError):
             return {}
 
     def _write(self, kept: Mapping[str, Remembered]) -> None:
         """Write the cache; one that cannot be written costs time, nothing else."""
-        values = {
-            name: {"files": value.files, "stamp": value.stamp, "facts": vars(value.facts)}
-            for name, value in kept.items()
-        }
-        text = json.dumps(values).encode()
+        text = _encoded(kept)
         draft = self._path.with_name(f".{uuid.uuid4().hex}.json")
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +129,7 @@ def _checked(package: Path, origin: Origin) -> Entry:
         card = verify(package, full=False)
     except UnusableModel as error:
         return Entry(package.name, package, origin, reason=str(error))
-    return Entry(card.id, package, origin, card, listed=Facts.of(card))
+    return Entry(card.id, package, origin, card, digest=Digest.of(card))
 
 
 def _remembered(entry: Entry) -> Remembered | None:
@@ -141,13 +138,13 @@ def _remembered(entry: Entry) -> Remembered | None:
     Broken packages are checked each time: what is wrong may be outside them.  Whatever
     changes while it is being checked is too new.
     """
-    if entry.given is None or entry.listed is None:
+    if entry.given is None or entry.digest is None:
         return None
     files = [file.name for file in entry.given.files]
     stamp = _stamp(entry.package, files)
     if stamp is None or time.time_ns() - max(max(times[:2]) for times in stamp) < SETTLED_NS:
         return None
-    return Remembered(files, stamp, entry.listed)
+    return Remembered(files, stamp, entry.digest)
 
 
 def _stamp(package: Path, files: Iterable[str]) -> Stamp | None:
@@ -163,6 +160,29 @@ def _stamp(package: Path, files: Iterable[str]) -> Stamp | None:
             return None
         stamp.append([facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_mode])
     return stamp
+
+
+def _encoded(kept: Mapping[str, Remembered]) -> bytes:
+    """What is remembered, as the lines of a cache."""
+    heads, lines = [], [b""]
+    for name, value in kept.items():
+        digest = value.digest
+        heads.append([name, value.files, value.stamp, digest.id, digest.kind, digest.execution])
+        words = (digest.words.words, digest.words.text)
+        lines += [digest.facts_json, *(said.encode(errors="surrogatepass") for said in words)]
+    lines[0] = json.dumps(heads).encode()
+    return b"\n".join(lines)
+
+
+def _decoded(cache: bytes) -> Iterator[tuple[str, Remembered]]:
+    """Name and what is remembered of each package; ValueError or TypeError if it is damaged."""
+    first, *lines = cache.split(b"\n")
+    parts = zip(lines[0::3], lines[1::3], lines[2::3], strict=True)
+    for head, (facts, *said) in zip(json.loads(first), parts, strict=True):
+        name, files, stamp, model_id, kind, execution = head
+        words, text = (line.decode(errors="surrogatepass") for line in said)
+        digest = Digest(model_id, kind, execution, facts, Searchable(words, text))
+        yield name, Remembered(files, stamp, digest)
 
 
 def _seal(text: bytes) -> bytes:

@@ -1,18 +1,17 @@
 """Searching the catalogue: substrings of everything that cards say, upper and lower case alike.
 
-All words of a card are gathered once, in lower case, into one text with a line for each
-field: `TAG brain; tumour`.  Labels of fields are in upper case, which no search word is, so
-that `tag:brain` looks at one line and `brain` at all of them but never at a label.
+All that a card says is gathered once, in lower case, with synonyms; see `Searchable`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from napari_medsyn.errors import MedsynError
-from napari_medsyn.registry.synonyms import alternatives, implied
+from napari_medsyn.registry.synonyms import implied, synonyms
 
 if TYPE_CHECKING:
     from napari_medsyn.registry.card import ModelCard
@@ -40,7 +39,8 @@ def search(
 ) -> list[Entry]:
     """The entries whose cards hold the words.
 
-    A word is found anywhere, within other words too; its synonyms are found as whole words.
+    A word is found anywhere, within other words too.  A card that has a synonym of it, as a
+    whole word, has it as well: who searches for "MRI" does not mean every word with "mr" in it.
     `FIELD:WORD` looks in one of `FIELDS` only.  A broken package is found by its id.
 
     Parameters
@@ -60,59 +60,72 @@ def search(
     """
     terms = [_Term(word) for word in words if word.strip()]
     if operator not in ("and", "or", "xor"):
-        raise MedsynError(f"--operator {operator}: is not one of and, or, xor")
+        raise MedsynError(f"operator {operator!r} is not one of and, or, xor")
     if not terms:
         return list(entries)
     if operator == "and":
-        return [e for e in entries if all(term.is_in(_text(e)) for term in terms)]
+        return [e for e in entries if all(term.is_in(e.words) for term in terms)]
     if operator == "or":
-        return [e for e in entries if any(term.is_in(_text(e)) for term in terms)]
-    return [e for e in entries if sum(term.is_in(_text(e)) for term in terms) == 1]
+        return [e for e in entries if any(term.is_in(e.words) for term in terms)]
+    return [e for e in entries if sum(term.is_in(e.words) for term in terms) == 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """The words of one card, in lower case.
+
+    Parameters
+    ----------
+    words : each word once, for words without spaces: half as long as the text.
+    text : a line for each field, between separators: `TAG brain; tumour`.  Names of fields
+        are in upper case, which no search word is, so that no word is found in a name.
+    """
+
+    words: str
+    text: str
+
+    #: Between lines of `text`; itself no white space, so that both are one line of a file.
+    SEPARATOR: ClassVar[str] = "\x01"
+
+    @classmethod
+    def of(cls, card: ModelCard | str) -> Searchable:
+        """The words of a card; of a broken one, of its id."""
+        fields = {"id": [card]} if isinstance(card, str) else _fields(card)
+        lines, every = [], []
+        for field, values in fields.items():
+            folded = [_folded(value) for value in values if value]
+            every += folded
+            lines.append(f"{field.upper()} {'; '.join(dict.fromkeys(folded))}")
+        lines.append(f"SYNONYM {'; '.join(synonyms(' ; '.join(every)))}")
+        words = dict.fromkeys(word for line in lines for word in line.split()[1:])
+        return cls(" ".join(words), f"{cls.SEPARATOR}{cls.SEPARATOR.join(lines)}{cls.SEPARATOR}")
 
 
 class _Term:
-    """One word of a search, with its field and its synonyms."""
+    """One word of a search, with its field if it names one."""
 
-    __slots__ = ("_alternatives", "_label", "_word")
+    __slots__ = ("_label", "_word")
 
     def __init__(self, typed: str) -> None:
-        folded = " ".join(typed.casefold().split())
+        folded = _folded(typed)
         named = _TERM.fullmatch(folded)
-        self._label = f"\n{named[1].upper()} " if named else ""
+        self._label = f"{Searchable.SEPARATOR}{named[1].upper()} " if named else ""
         self._word = named[2].strip() if named else folded
-        self._alternatives = alternatives(self._word)
 
-    def is_in(self, text: str) -> bool:
-        """Whether the text of a card has the word, or a synonym of it."""
-        if self._label:
-            begin = text.find(self._label)
-            if begin < 0:
-                return False
-            text = text[begin + len(self._label) : text.index("\n", begin + 1)]
-        if self._word in text:
-            return True
-        return any(
-            other in text and pattern.search(text) is not None
-            for other, pattern in self._alternatives
-        )
+    def is_in(self, card: Searchable) -> bool:
+        """Whether the card has the word."""
+        if not self._label:
+            return self._word in (card.text if " " in self._word else card.words)
+        begin = card.text.find(self._label)
+        if begin < 0:
+            return False
+        begin += len(self._label)
+        return card.text.find(self._word, begin, card.text.index(Searchable.SEPARATOR, begin)) >= 0
 
 
-def _text(entry: Entry) -> str:
-    return f"\nID {entry.id.casefold()}\n" if entry.facts is None else entry.facts.text
-
-
-def searched_text(card: ModelCard) -> str:
-    """Everything that a card says in words, in lower case, one line for each field.
-
-    Each line is the field's name in upper case, a space, and its values joined by "; ";
-    the text begins and ends with a line break.
-    """
-    lines = []
-    for field, values in _fields(card).items():
-        said = dict.fromkeys(" ".join(str(value).casefold().split()) for value in values if value)
-        if said:
-            lines.append(f"{field.upper()} {'; '.join(said)}")
-    return "\n" + "\n".join(lines) + "\n"
+def _folded(value: Any) -> str:
+    """Lower case, on one line, without separators of ours."""
+    return " ".join(str(value).casefold().replace(Searchable.SEPARATOR, " ").split())
 
 
 def _fields(card: ModelCard) -> dict[str, list[Any]]:

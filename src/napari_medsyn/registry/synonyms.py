@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Final
 
 #: Each line is one meaning; DICOM's modality codes (PS3.3 C.7.3.1.1.1) stand first.
@@ -39,24 +38,17 @@ _GROUPS: Final = (
 #: What else is true of a modality, though no card says so: a T1 is an MR image.
 _IMPLIED: Final = {
     **dict.fromkeys(("t1", "t1c", "t2", "t2s", "flair", "pd", "dwi", "adc", "swi"), "mr"),
-    **dict.fromkeys(("cxr", "mmg"), "x-ray"),
+    **dict.fromkeys(("cxr", "mg", "mmg"), "x-ray"),
 }
 
-_Alternative = tuple[str, re.Pattern[str]]
+_WORDS: Final = sorted({word for group in _GROUPS for word in group}, key=len, reverse=True)
+_ANY: Final = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(map(re.escape, _WORDS))})(?![a-z0-9])")
 
 
-@cache
-def alternatives(word: str) -> tuple[_Alternative, ...]:
-    """Other words for `word` (in lower case), each with the pattern of it as a whole word.
-
-    A synonym counts only as a whole word: who searches for "MRI" does not mean every
-    word with "mr" in it.
-    """
-    found = {other for group in _GROUPS if word in group for other in group} - {word}
-    return tuple(
-        (other, re.compile(rf"(?<![a-z0-9]){re.escape(other)}(?![a-z0-9])"))
-        for other in sorted(found)
-    )
+def synonyms(text: str) -> list[str]:
+    """Words that mean the same as words of `text` (in lower case), in alphabetical order."""
+    said = set(_ANY.findall(text))
+    return sorted({word for group in _GROUPS if not said.isdisjoint(group) for word in group})
 
 
 def implied(modalities: Iterable[str]) -> list[str]:
