@@ -50,9 +50,11 @@ CONTROLS = [
 ]
 
 
-def painted(seed: int, brightness: float = 1.0, first: float = 0.0) -> np.ndarray:
-    """What the painter gives for a seed: (6, 5, 1) float32."""
-    noise = np.random.default_rng(seed).random(SHAPE, np.float32)
+def painted(
+    seed: int, brightness: float = 1.0, first: float = 0.0, shape: tuple[int, ...] = SHAPE
+) -> np.ndarray:
+    """What the painter gives for a seed: `shape` float32."""
+    noise = np.random.default_rng(seed).random(shape, np.float32)
     return noise * np.float32(brightness) + np.float32(first)
 
 
@@ -76,7 +78,8 @@ class Painter(WholeImageFamily):
                 raise ZeroDivisionError("a bug in the model")
             case "interrupted" if values["seed"] % 100 == 3:
                 raise KeyboardInterrupt
-        image = painted(values["seed"], values["brightness"], values["latent"][0])
+        shape = self.card.grid.shape
+        image = painted(values["seed"], values["brightness"], values["latent"][0], shape)
         if values["mood"] == "uneven":
             image = image + np.float32(1e-6 * (together - 1))
         return {name: image + np.float32(0.1 * k) for k, name in enumerate(self.card.outputs)}

@@ -12,7 +12,7 @@ from tests._fakes import ORIGIN, answer_of, make_package, make_scan
 from tests.exploration._painting import FAMILIES, SHAPE, Painter, make_painter, painted
 
 from napari_medsyn.errors import DeviceOutOfMemory, EngineError, UnusableModel, UnusableStudy
-from napari_medsyn.exploration.generating import generate, generate_arrays, sampler
+from napari_medsyn.exploration.generating import generate, generate_arrays, generate_to, sampler
 from napari_medsyn.scans.study import Study
 
 
@@ -76,23 +76,29 @@ def test_memory_that_does_not_suffice_for_one_is_a_sentence(painter):
         list(generate(painter, 1, controls={"mood": "full"}, device="cpu"))
 
 
-def test_memory_stays_flat_as_n_grows(tmp_path):
+@pytest.mark.parametrize("to_files", [False, True])
+def test_memory_stays_flat_as_n_grows(tmp_path, to_files):
     painter = make_painter(
         tmp_path / "large", grid={"shape": [128, 128, 1], "space": "none", "dim": "2D"}
     )
-    arrays = {}
 
     def peak(n: int) -> int:
         tracemalloc.start()
-        for sample in generate(painter, n, device="cpu"):
-            arrays["last"] = sample.images["MG"]
+        if to_files:
+            generate_to(tmp_path / f"{n}", painter, n, device="cpu", format="npy", overwrite=True)
+        else:
+            # The last one is kept, as any user would.
+            sample = None
+            for sample in generate(painter, n, device="cpu"):
+                assert sample.images["MG"].nbytes == 4 * 128 * 128
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
     peak(20)
-    few, many = peak(20), peak(200)
-    assert many < few + 3 * arrays["last"].nbytes
+    few, many = peak(20), peak(150)
+    # 130 more images would be 8.5 MB.
+    assert many < few + 200_000
 
 
 def test_controls_reach_the_model_and_the_provenance(painter):
@@ -200,6 +206,7 @@ def test_a_sampler_of_a_study_gives_posterior_draws(brain, study):
         ({"n": 1, "seed": -1}, "outside 0"),
         ({"n": 1, "controls": {"size": 1}}, "no control 'size'"),
         ({"n": 1, "controls": {"brightness": 9}}, "outside 0 to 2"),
+        ({"n": 1, "controls": {"targets": ["CT"]}}, "does not give CT; it gives MG"),
     ],
 )
 def test_what_cannot_be_made_is_refused_before_anything_is_loaded(painter, arguments, message):

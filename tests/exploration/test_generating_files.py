@@ -258,7 +258,7 @@ def test_the_command_names_what_the_study_needs(brain, out):
         out, brain, 1, controls={"targets": ["T2"]}, study=study, device="cpu", options=options
     )
     again = record_of(out)["again"]
-    for part in ("--input T1=FILE", "--mask FILE", "--register never", "--n4", "--set targets=T2"):
+    for part in ("--input T1=FILE", "--mask FILE", "--register never", "--n4", "--target T2"):
         assert part in again
     assert "Jane" not in (out / "provenance.json").read_text()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from napari_medsyn.cli.imputing import Device, Register
-from napari_medsyn.cli.inputs import named_paths, read_study, reading_notes
+from napari_medsyn.cli.inputs import known_modality, named_paths, read_study, reading_notes
 from napari_medsyn.cli.printing import say, show
 from napari_medsyn.errors import Cancelled, UnusableStudy
 
@@ -53,6 +53,10 @@ def generate(
         list[str] | None,
         typer.Option("--input", "-i", metavar="M=PATH", help="A scan, for models that read some."),
     ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", metavar="M", help="Which outputs; all by default."),
+    ] = None,
     form: Annotated[
         Format, typer.Option("--format", help="png for flat pictures, else nii, if auto.")
     ] = Format.AUTO,
@@ -80,6 +84,12 @@ def generate(
 
     _, card = find_model(model)
     controls = parse_settings(card, settings or [])
+    if targets:
+        refusal = f"{card.name} does not give"
+        controls["targets"] = [
+            known_modality(name, card.outputs, f"--target {name}: {refusal} {name!r}")
+            for name in targets
+        ]
     study = _study(card, inputs or [], mask)
     done = 0.0
 

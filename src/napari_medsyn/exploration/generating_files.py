@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from napari_medsyn.errors import UnusableFile
-from napari_medsyn.exploration.controls import PRESENT, warnings
+from napari_medsyn.exploration.controls import PRESENT, TARGETS, warnings
 from napari_medsyn.exploration.generating_samples import GENERATING, Sample, Sampler, Tell
 from napari_medsyn.exploration.resolving import MASK
 from napari_medsyn.exploration.saving import output_folder
@@ -102,8 +102,10 @@ def command_again(made: Sampler) -> str:
         parts += ["--register", made.options.register]
     if made.options.bias_field:
         parts.append("--n4")
+    for name in made.given.get(TARGETS) or ():
+        parts += ["--target", name]
     for name, value in made.given.items():
-        if name not in (made.seed_control, PRESENT):
+        if name not in (made.seed_control, PRESENT, TARGETS):
             parts += ["--set", f"{name}={_text(value)}"]
     return shlex.join([*parts, "--out", "FOLDER"])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsyn.errors import EngineError, MedsynError
+from napari_medsyn.errors import EngineError, MedsynError, UnusableModel
 from napari_medsyn.exploration.blank import blank_study
 from napari_medsyn.exploration.caching import Caches
 from napari_medsyn.exploration.controls import PRESENT, TARGETS, checked
@@ -206,6 +206,10 @@ class Sampler:
         values = {**self._controls, **controls}
         targets, present = values.pop(TARGETS, None), values.pop(PRESENT, None)
         values = {name: checked(self.card, name, value) for name, value in values.items()}
+        strange = [name for name in targets or () if name not in self.card.outputs]
+        if strange:
+            known = ", ".join(self.card.outputs)
+            raise UnusableModel(f"{self.card.name} does not give {strange[0]}; it gives {known}")
         off = () if present is None else (m for m in self.card.inputs if m not in present)
         return request_or_refuse(
             resolve(
