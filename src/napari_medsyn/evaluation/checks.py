@@ -64,8 +64,8 @@ class Report:
         """Counts, for people: "12 checks: 9 ok, 2 warning, 1 failed"."""
         verdicts = [check.verdict for check in self.checks]
         counts = ((word, verdicts.count(word)) for word in ("ok", "warning", "failed"))
-        counted = [f"{count} {word}" for word, count in counts if count]
-        return f"{len(verdicts)} checks: {', '.join(counted)}"
+        told = [f"{count} {word}" for word, count in counts if count]
+        return f"{counted(len(verdicts), 'check')}: {', '.join(told)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
