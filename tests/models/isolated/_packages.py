@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from napari_medsyn.models.isolated.architecture import read_architecture
+from napari_medsyn.models.isolated.process import Limits, Runner
 from napari_medsyn.registry.building import build_package
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.consent import give_consent
@@ -77,3 +82,35 @@ def make_trusted(folder: Path, code: str = GOOD, **changes: Any) -> tuple[Path, 
     package, card = make_package(folder, code, **changes)
     give_consent(package, card)
     return package, card
+
+
+@contextmanager
+def running(
+    folder: Path, code: str, limits: Limits | None = None, **changes: Any
+) -> Iterator[Runner]:
+    """A process of a trusted package with `code`, asked with this Python."""
+    package, card = make_trusted(folder, code, **changes)
+    runner = Runner(
+        Path(sys.executable), package, card, read_architecture(card), limits or Limits(start_s=60)
+    )
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def try_out(folder: Path, body: str, limits: Limits | None = None) -> str:
+    """What `body` says when a package runs it; it leaves its answer in `said`."""
+    lines = dedent(body).strip().splitlines()
+    code = "\n".join(
+        [
+            "import os",
+            "import numpy as np",
+            "def generate(model_file, **more):",
+            "    said = ''",
+            *(f"    {line}" for line in lines),
+            "    return [(np.zeros((4, 6), np.uint8), str(said))]",
+        ]
+    )
+    with running(folder, code, limits) as runner:
+        return runner.ask({}).texts[0]
