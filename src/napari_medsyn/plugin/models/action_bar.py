@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
 from napari_medsyn.plugin.models.import_dialog import IMPORTERS
@@ -129,12 +129,12 @@ class CatalogueActions(QWidget):
         self.progress.show_progress(share, text)
 
 
-def _menu_button(text: str, tip: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
+def _menu_button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(f"{text} ▾")
     button.setToolTip(tip)
     button.setAccessibleName(text)
-    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    # The arrow that Qt would draw lies over the text in napari's style.
+    button.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0; }")
     return button
 
 

@@ -113,6 +113,8 @@ def _range(control: Control) -> str:
         case "latent":
             count = len(control.directions)
             return f"{count} directions, {control.minimum:g} to {control.maximum:g} σ each."
+        case "boolean":
+            return "on or off."
     return ""
 
 

@@ -16,12 +16,13 @@ from qtpy.QtGui import (
     QTextDocument,
     QTextOption,
 )
-from qtpy.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.plugin.models.card_page import PREVIEW, broken_html, page_html
-from napari_medsyn.plugin.models.rows import STATE_NAMES, Row, State
-from napari_medsyn.plugin.widgets import FitLine
+from napari_medsyn.plugin.models.dialogs import plain_label
+from napari_medsyn.plugin.models.rows import STATE_NAMES, Badge, Row
+from napari_medsyn.plugin.models.texts import SIGNS
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Entry
 
@@ -29,8 +30,8 @@ from napari_medsyn.registry.catalogue import Entry
 PREVIEW_FILE: Final = "preview.png"
 _PREVIEW_BYTES: Final = 20 * 2**20
 _PREVIEW_SIDE: Final = 4096
-
-_DEGREES: Final[dict[State, str]] = {"fits": "good", "broken": "bad"}
+#: Pixels, at most: in a wide dock there should be room for words, too.
+_PREVIEW_WIDTH: Final = 560
 
 
 class CardBrowser(QTextBrowser):
@@ -69,6 +70,31 @@ class Details:
     preview: QImage | None = None
 
 
+class BadgeLine(QWidget):
+    """The sign of a state and a sentence, which is shown as it is: it may quote a card."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sign = QLabel()
+        self._text = plain_label("")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2, 0, 0, 0)
+        layout.addWidget(self._sign, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._text, stretch=1)
+
+    @property
+    def text(self) -> str:
+        """The sentence shown."""
+        return self._text.text()
+
+    def show_badge(self, badge: Badge) -> None:
+        """Show a state and why it is so."""
+        sign, colour = SIGNS[badge.state]
+        self._sign.setText(sign)
+        self._sign.setStyleSheet(f"color: {colour}; font-weight: bold;")
+        self._text.setText(f"{STATE_NAMES[badge.state]}: {badge.sentence}")
+
+
 class DetailPage(QWidget):
     """Badge and card of the selected model."""
 
@@ -76,7 +102,7 @@ class DetailPage(QWidget):
         super().__init__()
         self._row: Row | None = None
         self.details: Details | None = None
-        self.badge = FitLine()
+        self.badge = BadgeLine()
         self.browser = CardBrowser()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -91,9 +117,7 @@ class DetailPage(QWidget):
         self._row = row
         self.badge.setVisible(row is not None)
         if row is not None:
-            state = row.badge.state
-            degree = _DEGREES.get(state, "note")
-            self.badge.show_text(f"{STATE_NAMES[state]}: {row.badge.sentence}", degree)
+            self.badge.show_badge(row.badge)
 
     def show_details(self, details: Details) -> None:
         """Show card and preview, if they are of the model that is selected."""
@@ -127,7 +151,7 @@ class DetailPage(QWidget):
         """Width of the preview, pixels; 0 without one."""
         viewport = self.browser.viewport()
         room = viewport.width() - 12 if viewport is not None else 0
-        return max(min(self.browser.image.width(), room), 0)
+        return max(min(self.browser.image.width(), room, _PREVIEW_WIDTH), 0)
 
 
 def read_details(entry: Entry) -> Details:

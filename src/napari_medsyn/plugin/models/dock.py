@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
 
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.plugin import sessions
@@ -74,6 +74,7 @@ class ModelsDock(QWidget):
             self, self._working, self._dispatch, self.message, self, self.select
         )
         self._wanted = ""
+        self._is_showing = False
         self._read: Entry | None = None
         self._closing_order()
         self._connect()
@@ -100,6 +101,9 @@ class ModelsDock(QWidget):
         self.model_buttons = ModelActions()
         self.catalogue_buttons = CatalogueActions()
         self.message = MessageArea()
+        for label in self.message.findChildren(QLabel):
+            # An error may quote a card, and nothing in a card is to be taken for HTML.
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.setChildrenCollapsible(False)
         beside = QWidget()
@@ -196,7 +200,9 @@ class ModelsDock(QWidget):
 
     def _show_in_use(self) -> None:
         entry = self.session.model if self.session is not None else None
-        self.table.show_in_use(str(entry.package) if entry is not None else "")
+        package = str(entry.package) if entry is not None else ""
+        self.table.show_in_use(package)
+        self._wanted = self._wanted or package
 
     # ---- listing and selecting -----------------------------------------------------
 
@@ -221,8 +227,9 @@ class ModelsDock(QWidget):
         self.listing.ask(self.filters.query())
 
     def _show_arranged(self, arranged: Arranged) -> None:
-        row = self.current()
-        self.view.show_rows(arranged, self._wanted or (row.key if row is not None else ""))
+        self._is_showing = True
+        self.view.show_rows(arranged, self._wanted)
+        self._is_showing = False
         shown, all_rows = len(arranged.rows), len(self.listing.rows)
         self.catalogue_buttons.count.show_text(
             f"{shown} of {all_rows} models" if shown < all_rows else f"{all_rows} models"
@@ -230,6 +237,9 @@ class ModelsDock(QWidget):
 
     def _on_selected(self) -> None:
         row = self.current()
+        if row is not None and not self._is_showing:
+            # The user's own choice; what a search puts first is not.
+            self._wanted = row.key
         self.page.show_row(row)
         self.model_buttons.show_row(row)
         if row is not None:

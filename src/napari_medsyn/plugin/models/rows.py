@@ -135,13 +135,12 @@ def _badge_of_whole(entry: Entry, facts: Facts, study: Study, has_consent: HasCo
             "needs consent",
             "It brings code of its own, which runs only after your consent: press Trust….",
         )
-    if not len(study):
-        if not facts.inputs:
-            return Badge("fits", "It needs no scan.")
-        if facts.task not in _FREE_TASKS:
-            # Said without the card: of thousands of models, nobody waits for their cards.
-            names = ", ".join(facts.inputs)
-            return Badge("no scan", f"{facts.name} reads {names}. Open a scan, or try the sample.")
+    # The first two are said without the card: nobody waits for the cards of thousands.
+    if not facts.inputs:
+        return Badge("fits", "It needs no scan.")
+    if not len(study) and facts.task not in _FREE_TASKS:
+        names = ", ".join(facts.inputs)
+        return Badge("no scan", f"{facts.name} reads {names}. Open a scan, or try the sample.")
     card = entry.card
     if card is None:
         return Badge("broken", entry.reason)

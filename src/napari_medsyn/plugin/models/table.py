@@ -9,18 +9,17 @@ from qtpy.QtGui import QColor, QFont, QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_medsyn.plugin.models.arranging import Arranged, Column, Figure
-from napari_medsyn.plugin.models.rows import STATE_NAMES, Row, State
-from napari_medsyn.plugin.models.texts import ARROWS, size_text, tooltip
-from napari_medsyn.plugin.widgets import COLOURS
+from napari_medsyn.plugin.models.rows import STATE_NAMES, Row
+from napari_medsyn.plugin.models.texts import ARROWS, SIGNS, size_text, tooltip
 
 #: Columns in order: key, heading, typical content (for its width), place in the queue for room.
 COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (
-    ("state", "State", "Needs consent", 0),
+    ("state", "State", "○ Needs consent", 0),
     ("name", "Name", "Brain MR imputation", 0),
     ("task", "Task", "counterfactual", 3),
     ("modality", "Modality", "T1, T1c, FLAIR", 2),
     ("organ", "Organ", "brain, breast", 6),
-    ("covariates", "Covariates", "Age, Sex, Ventricles", 7),
+    ("covariates", "Covariates", "Age, Sex, Volume", 7),
     ("dim", "2D/3D", "2D/3D ", 4),
     ("size", "Size", "888.8 MB", 5),
     ("metric", "Metric", "0.8888 ↑", 1),
@@ -35,17 +34,6 @@ _TIPS: Final[dict[str, str]] = {
     "covariates": "What can be turned: the labels of the model's controls",
     "size": "Size of weights and all other files of the package",
     "metric": "The measured figure chosen above; ↑ higher is better, ↓ lower is better",
-}
-
-#: A sign as well as a colour: not everyone tells red from green.
-_SIGNS: Final[dict[State, tuple[str, str]]] = {
-    "fits": ("✓", COLOURS["good"]),
-    "no scan": ("○", COLOURS["note"]),
-    "fits not": ("–", COLOURS["note"]),
-    "needs consent": ("?", COLOURS["note"]),
-    "not checked": ("…", "#8a8a8a"),
-    "listed only": ("i", "#8a8a8a"),
-    "broken": ("✕", COLOURS["bad"]),
 }
 
 _INDEX = QModelIndex | QPersistentModelIndex
@@ -144,7 +132,7 @@ class ModelTable(QAbstractTableModel):
             case Qt.ItemDataRole.AccessibleTextRole:
                 return self._spoken(row, key)
             case Qt.ItemDataRole.ForegroundRole if key == "state":
-                return QColor(_SIGNS[row.badge.state][1])
+                return QColor(SIGNS[row.badge.state][1])
             case Qt.ItemDataRole.FontRole if row.key == self._in_use and key == "name":
                 return _bold()
             case Qt.ItemDataRole.TextAlignmentRole if key in ("size", "metric"):
@@ -153,7 +141,7 @@ class ModelTable(QAbstractTableModel):
 
     def _text(self, row: Row, key: Column) -> str:
         if key == "state":
-            sign = _SIGNS[row.badge.state][0]
+            sign = SIGNS[row.badge.state][0]
             return sign if self.compact else f"{sign} {STATE_NAMES[row.badge.state]}"
         if key == "modality":
             return ", ".join(row.modalities)
@@ -191,6 +179,8 @@ class TableView(QTableView):
     def __init__(self, table: ModelTable) -> None:
         super().__init__()
         self._table = table
+        # Gone before the view, it would leave a selection without a model.
+        table.setParent(self)
         self.setModel(table)
         self.setAccessibleName("Models")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -199,7 +189,6 @@ class TableView(QTableView):
         self.setTabKeyNavigation(False)
         self.setWordWrap(False)
         self.setShowGrid(False)
-        self.setAlternatingRowColors(True)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self._build_headers()
         self.doubleClicked.connect(lambda _: self.activated_row.emit())
@@ -297,7 +286,7 @@ class TableView(QTableView):
     def _width(self, typical: str, heading: str) -> int:
         metrics = self.fontMetrics()
         # A heading also holds the mark of the sorting.
-        return max(metrics.horizontalAdvance(typical), metrics.horizontalAdvance(heading) + 14) + 14
+        return max(metrics.horizontalAdvance(typical), metrics.horizontalAdvance(heading) + 14) + 10
 
 
 def _bold() -> QFont:

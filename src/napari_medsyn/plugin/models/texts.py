@@ -1,12 +1,26 @@
-"""Small texts that table and page share."""
+"""Small texts and signs that table and page share."""
 
 from __future__ import annotations
 
 import html
 from typing import Final
 
+from napari_medsyn.plugin.models.rows import State
+from napari_medsyn.plugin.widgets import COLOURS
+
 #: Points to where a figure is better.
 ARROWS: Final = {"higher": "↑", "lower": "↓"}
+
+#: Each state's sign and colour: not everyone tells red from green.
+SIGNS: Final[dict[State, tuple[str, str]]] = {
+    "fits": ("✓", COLOURS["good"]),
+    "no scan": ("○", COLOURS["note"]),
+    "fits not": ("–", COLOURS["note"]),
+    "needs consent": ("?", COLOURS["note"]),
+    "not checked": ("…", "#8a8a8a"),
+    "listed only": ("i", "#8a8a8a"),
+    "broken": ("✕", COLOURS["bad"]),
+}
 
 
 def size_text(count: int | None) -> str:
