@@ -81,6 +81,13 @@ def pack(folder: Path, out: Path) -> ModelCard:
     return card
 
 
+def unlisted_files(folder: Path, card: ModelCard) -> list[str]:
+    """Files of a package's folder that its card does not list, and that are so not packed."""
+    listed = {CARD_NAME, *(file.name for file in card.files)}
+    there = (path for path in folder.rglob("*") if path.is_file())
+    return sorted({path.relative_to(folder).as_posix() for path in there} - listed)
+
+
 def unpack(archive: Path, folder: Path) -> ModelCard:
     """Unpack a zip into a new folder, whole or not at all.
 

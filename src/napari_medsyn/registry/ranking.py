@@ -74,7 +74,9 @@ class Ranked:
         }
 
 
-def rank(entries: Iterable[Entry], metric: str) -> list[Ranked]:
+def rank(
+    entries: Iterable[Entry], metric: str, *, among: Iterable[Entry] | None = None
+) -> list[Ranked]:
     """Order models by a metric, the best first, those without it last.
 
     Where a card has several figures of the metric, the one on the data set that most of
@@ -84,6 +86,7 @@ def rank(entries: Iterable[Entry], metric: str) -> list[Ranked]:
     ----------
     entries : of the catalogue; broken ones are left out.
     metric : its name, upper or lower case; units in parentheses may be left out.
+    among : entries one of which must have the metric; by default those that are ranked.
 
     Raises
     ------
@@ -92,12 +95,11 @@ def rank(entries: Iterable[Entry], metric: str) -> list[Ranked]:
     usable = [entry for entry in entries if entry.facts is not None]
     wanted = _key(metric)
     figures = [(entry, _figures(entry, wanted)) for entry in usable]
-    if not any(found for _, found in figures):
-        known = ", ".join(metric_names(usable)) or "none"
-        raise UnusableModel(f"there is no metric {metric!r}; known metrics: {known}")
-    everything = [figure for _, found in figures for figure in found]
-    direction = direction_of(metric) or _majority(everything)
-    usual = _usual_conditions([found for _, found in figures])
+    known = [found for _, found in figures if found]
+    if not known:
+        known = _figures_among(usable if among is None else among, metric)
+    direction = direction_of(metric) or _majority([figure for found in known for figure in found])
+    usual = _usual_conditions(known)
     placed = [_place(entry, found, direction, usual) for entry, found in figures if found]
     placed.sort(key=lambda r: ((r.score or 0.0) * (1 if direction == "lower" else -1), r.entry.id))
     without = [
@@ -136,6 +138,16 @@ def _key(metric: str) -> str:
 def _figures(entry: Entry, wanted: str) -> list[dict[str, Any]]:
     metrics = entry.facts.metrics if entry.facts is not None else []
     return [figure for figure in metrics if _key(figure["name"]) == wanted]
+
+
+def _figures_among(entries: Iterable[Entry], metric: str) -> list[list[dict[str, Any]]]:
+    """The metric's figures of all entries that have it; refuses one that none has."""
+    entries = list(entries)
+    found = [figures for entry in entries if (figures := _figures(entry, _key(metric)))]
+    if not found:
+        known = "; ".join(metric_names(entries)) or "none"
+        raise UnusableModel(f"there is no metric {metric!r}; known metrics: {known}")
+    return found
 
 
 def _conditions(figure: dict[str, Any]) -> tuple[str, str]:
