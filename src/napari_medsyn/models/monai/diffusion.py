@@ -23,6 +23,7 @@ from napari_medsyn.models.monai.axes import check_orientation, ras_shape, to_ras
 from napari_medsyn.models.monai.gan import output_range
 from napari_medsyn.models.monai.networks import MISFITS, first, read_networks
 from napari_medsyn.models.monai.sampling import Denoising, Schedule
+from napari_medsyn.registry.importers.monai_bundle_description import Noise
 from napari_medsyn.registry.importers.monai_bundle_parts import Kind, scheduler_arguments
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Plan:
     schedule: Schedule
     steps: int
     shape: tuple[int, ...]
-    noise: Any
+    noise: Noise
     covariates: tuple[str, ...]
     concatenated: bool
     scale_factor: float

@@ -26,8 +26,9 @@ from napari_medsyn.models.monai.weights import read_weights
 from napari_medsyn.registry.building import build_package, refuse_occupied
 from napari_medsyn.registry.card import ModelCard, parse_card
 from napari_medsyn.registry.importers.checkpoints_package import refuse_unusual_licence
-from napari_medsyn.registry.importers.monai_bundle import Bundle, Network, read_bundle
+from napari_medsyn.registry.importers.monai_bundle import read_bundle
 from napari_medsyn.registry.importers.monai_bundle_card import Made, card_fields, orientation_of
+from napari_medsyn.registry.importers.monai_bundle_description import Bundle, Network
 from napari_medsyn.registry.importers.monai_bundle_parts import Kind
 from napari_medsyn.registry.importers.monai_bundle_text import read_text_file
 from napari_medsyn.registry.packages import sha256_of

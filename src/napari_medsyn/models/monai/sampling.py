@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from napari_medsyn.registry.importers.monai_bundle_description import Noise, Spacing
 from napari_medsyn.registry.importers.monai_bundle_parts import Sampler, scheduler_arguments
 
 #: Arguments that both samplers understand, for a DDPM that is sampled as a DDIM.
@@ -37,7 +38,7 @@ class Schedule:
 
     sampler: Sampler
     arguments: Mapping[str, Any]
-    spacing: Literal["leading", "even"]
+    spacing: Spacing
 
     @property
     def trained(self) -> int:
@@ -100,7 +101,7 @@ class Denoising:
         schedule: Schedule,
         steps: int,
         shape: tuple[int, ...],
-        noise: Literal["normal", "uniform"],
+        noise: Noise,
         seed: int,
         covariates: tuple[float, ...],
         concatenated: bool,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from napari_medsyn.registry.importers.checkpoints_package import identifier
-from napari_medsyn.registry.importers.monai_bundle import Bundle
+from napari_medsyn.registry.importers.monai_bundle_description import Bundle
 from napari_medsyn.registry.importers.monai_bundle_known import Known, guess_modality, known
 from napari_medsyn.registry.importers.monai_bundle_parts import Kind
 from napari_medsyn.registry.importers.monai_bundle_text import read_text_file
