@@ -20,7 +20,8 @@ import numpy as np
 
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.generating import sampler_of_seeds
-from napari_medsyn.exploration.generating_samples import Sample, Sampler
+from napari_medsyn.exploration.generating_sampler import Sampler
+from napari_medsyn.exploration.generating_samples import Sample
 from napari_medsyn.exploration.requests import PreparationOptions
 from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Study

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration.generating_files import Bits, Format, GeneratedFiles, write_samples
-from napari_medsyn.exploration.generating_samples import Sample, Sampler, Tell
+from napari_medsyn.exploration.generating_sampler import Sampler
+from napari_medsyn.exploration.generating_samples import Sample, Tell
 from napari_medsyn.exploration.requests import PreparationOptions
 from napari_medsyn.registry.card import ModelCard, read_card
 from napari_medsyn.registry.catalogue import Catalogue

@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_medsyn.errors import UnusableFile
 from napari_medsyn.exploration.controls import PRESENT, TARGETS, warnings
-from napari_medsyn.exploration.generating_samples import GENERATING, Sample, Sampler, Tell
+from napari_medsyn.exploration.generating_sampler import GENERATING, Sampler
+from napari_medsyn.exploration.generating_samples import Sample, Tell
 from napari_medsyn.exploration.resolving import MASK
 from napari_medsyn.exploration.saving import output_folder
 from napari_medsyn.registry.packages import sha256_of
