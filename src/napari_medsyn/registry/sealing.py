@@ -16,6 +16,9 @@ from napari_medsyn.registry.card import CARD_NAME, MAX_CARD_BYTES, ModelCard, pa
 from napari_medsyn.registry.packages import CODE, sha256_of, verify
 from napari_medsyn.scans.atomic import whole_file
 
+#: Files that every package may have, and that are put on the card when they are there.
+_USUAL: Final = ("preview.png", "LICENSE.txt", "LICENSE.md")
+
 #: What lies in a folder of code without being part of it.
 _LEFT_OVER: Final = ("__pycache__", ".")
 
@@ -23,8 +26,8 @@ _LEFT_OVER: Final = ("__pycache__", ".")
 def seal(package: Path) -> list[str]:
     """Write size and SHA-256 of every file of a package into its card.
 
-    Of a package that brings code, files in its folder `code` are added to the card, and
-    those that are gone are taken off it.
+    A preview and a licence that are new are added to the card.  So are, of a package that
+    brings code, files in its folder `code`, and those that are gone are taken off it.
 
     Parameters
     ----------
@@ -42,14 +45,16 @@ def seal(package: Path) -> list[str]:
 
     def follow_files(fields: dict[str, Any]) -> None:
         entries = {entry["name"]: entry for entry in fields.get("files", [])}
+        new = [name for name in _USUAL if (package / name).is_file()]
         if fields.get("execution") == "isolated":
             code = _code(package)
             for name in [n for n in entries if n.startswith(CODE) and n not in code]:
                 del entries[name]
                 notes.append(f"{name} is gone, so the card no longer lists it")
-            for name in [n for n in code if n not in entries]:
-                entries[name] = {"name": name}
-                notes.append(f"{name} is new on the card")
+            new += code
+        for name in [n for n in new if n not in entries]:
+            entries[name] = {"name": name}
+            notes.append(f"{name} is new on the card")
         for name, entry in entries.items():
             facts = file_facts(package, name)
             if "sha256" in entry and any(entry.get(key) != facts[key] for key in facts):

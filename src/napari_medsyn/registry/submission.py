@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_medsyn.errors import UnusableFile, UnusableModel
+from napari_medsyn.registry.archives import pack
 from napari_medsyn.registry.building import refuse_occupied
 from napari_medsyn.registry.card import CARD_NAME, ModelCard
 from napari_medsyn.registry.packages import sha256_of, verify
@@ -91,7 +92,7 @@ def write_submission(out: Path, package: Path, report: Mapping[str, Any]) -> Pat
         with tempfile.TemporaryDirectory(prefix=".medsyn-", dir=out.parent) as draft:
             folder = Path(draft) / "submission"
             folder.mkdir()
-            _pack(package, folder / name)
+            pack(package, folder / name)
             facts = _facts(card, package, folder / name, report)
             text = json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
             (folder / JSON_NAME).write_text(text, encoding="utf-8")
@@ -129,12 +130,6 @@ def scrubbed(value: Any, package: Path) -> Any:
         if os.sep in folder:
             value = value.replace(folder, "<package>")
     return _LOCAL_PATH.sub("…", value)
-
-
-def _pack(package: Path, archive: Path) -> None:
-    from napari_medsyn.registry.archives import pack
-
-    pack(package, archive)
 
 
 def _facts(
