@@ -54,7 +54,7 @@ class Site:
     redirects : path to where it leads.
     ranges : whether it knows ranges.
     break_after : bytes after which it hangs up; then it behaves.
-    headers : more of them, for every answer.
+    headers : of every answer, instead of the right ones or beside them; "" for none.
     asked : path and Range header of each request, so far.
     """
 
@@ -90,11 +90,10 @@ def serving(site: Site) -> Iterator[Site]:
                 self.send_error(416)
                 return
             self.send_response(206 if begin else 200)
+            headers = {"Content-Length": str(len(content) - begin)}
             if begin:
-                self.send_header(
-                    "Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}"
-                )
-            headers = {"Content-Length": str(len(content) - begin), **site.headers}
+                headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
+            headers.update(site.headers)
             for name, value in headers.items():
                 if value:
                     self.send_header(name, value)

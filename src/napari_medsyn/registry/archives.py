@@ -155,9 +155,11 @@ class _Sparing(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """At most `MAX_DIRECTORY_BYTES`, else BadZipFile."""
-        if size < 0 or size > MAX_DIRECTORY_BYTES:
-            raise zipfile.BadZipFile(f"its directory takes {size} bytes")
-        return self._stream.read(size)
+        limit = MAX_DIRECTORY_BYTES + 1
+        content = self._stream.read(min(size, limit) if size >= 0 else limit)
+        if len(content) == limit:
+            raise zipfile.BadZipFile(f"its directory takes more than {MAX_DIRECTORY_BYTES} bytes")
+        return content
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """As of the file."""

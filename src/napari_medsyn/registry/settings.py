@@ -44,15 +44,17 @@ class Settings(BaseModel):
     @field_validator("mirror")
     @classmethod
     def _is_a_place(cls, value: str | None) -> str | None:
-        value = (value or "").strip().rstrip("/\\") or None
-        if value is None or is_address(value):
-            return value
-        if "://" in value:
-            raise ValueError(f"{value} is neither a folder nor an http or https address")
-        path = Path(value).expanduser()
+        place = (value or "").strip()
+        if not place:
+            return None
+        if is_address(place):
+            return place.rstrip("/")
+        if "://" in place:
+            raise ValueError(f"{place} is neither a folder nor an http or https address")
+        path = Path(place).expanduser()
         if not path.is_absolute():
             raise ValueError(
-                f"{value} is not a full path; a mirror must not depend on where you are"
+                f"{place} is not a full path; a mirror must not depend on where you are"
             )
         return str(path)
 
