@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from napari_medsyn.exploration.generating_sheet import MOST, TILE, Sheet
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.picture_files import read_picture
 
 RECORD = {"SYNTHETIC": True, "model": "painter", "seed": 5, "controls": {}}
 
 
-def sample(value: float, shape=(40, 30, 1), outputs=("MG",)) -> SimpleNamespace:
-    return SimpleNamespace(images={name: np.full(shape, value, np.float32) for name in outputs})
+def sample_of(image: np.ndarray, affine: np.ndarray | None = None, outputs=("MG",)):
+    grid = Grid(image.shape, np.eye(4) if affine is None else affine)
+    images = dict.fromkeys(outputs, image)
+    return SimpleNamespace(images=images, reference=SimpleNamespace(grid=grid))
+
+
+def sample(value: float, shape=(40, 30, 1), outputs=("MG",)):
+    return sample_of(np.full(shape, value, np.float32), outputs=outputs)
 
 
 def test_samples_stand_in_rows(tmp_path):
@@ -56,7 +63,7 @@ def test_of_very_many_samples_the_first_are_shown(tmp_path):
     assert picture.marks["shows"] == f"{MOST} of {10 * MOST} samples"
 
 
-@pytest.mark.parametrize("shape", [(333, 250, 1), (321, 160, 9)])
+@pytest.mark.parametrize("shape", [(533, 250, 1), (521, 160, 9)])
 def test_large_samples_are_made_small(shape):
     sheet = Sheet(1)
     sheet.add(sample(0.6, shape))
@@ -69,7 +76,7 @@ def test_of_a_volume_the_middle_axial_slice_is_shown():
     image = np.zeros((8, 6, 5), np.float32)
     image[:, :, 2] = 0.4
     sheet = Sheet(1)
-    sheet.add(SimpleNamespace(images={"T1": image}))
+    sheet.add(sample_of(image))
     assert sheet.pixels("")[24 + 4, 4] == 102
 
 
@@ -77,3 +84,15 @@ def test_outputs_stand_side_by_side():
     sheet = Sheet(1)
     sheet.add(sample(0.2, outputs=("T1", "FLAIR")))
     assert (sheet.pixels("")[28:58, 4:84] == 51).all()
+
+
+def test_right_is_left_and_anterior_up_whatever_the_order_of_the_axes():
+    # Axes of the array: posterior, inferior, right; 2 x 2 x 1 mm.
+    image = np.zeros((6, 4, 10), np.float32)
+    image[0, :, 9] = 1.0  # anterior, right
+    affine = np.array([[0, 0, 1, 0], [-2, 0, 0, 0], [0, -2, 0, 0], [0, 0, 0, 1]], float)
+    sheet = Sheet(1)
+    sheet.add(sample_of(image, affine))
+    tile = sheet.pixels("")[28:40, 4:14]  # 12 mm down, 10 mm across
+    bright = np.argwhere(tile == 255).tolist()
+    assert bright == [[0, 0], [1, 0]]  # 2 mm down, 1 mm across

@@ -27,10 +27,10 @@ class Sample:
     ----------
     seed : fixes all noise; the same seed and values give the same images.
     controls : value of every control of the card, and which modalities were read and given.
-    images : output to (X, Y, Z) float32, 0 dark to 1 bright; the axes run to the right,
-        anterior and superior.  A flat picture has Z = 1; `scans.pictures.to_picture` gives
-        its rows and columns.
-    reference : the scan on whose grid the images are; an empty one for images of nobody.
+    images : output to (X, Y, Z) float32, 0 dark to 1 bright, on the grid of `reference`.
+        A flat picture has Z = 1; `scans.pictures.to_picture` gives its rows and columns.
+    reference : the scan on whose grid the images are.  For images of nobody an empty one,
+        whose axes run to the right, anterior and superior.
     results : the same images as an engine gives them, with their provenance.
     """
 

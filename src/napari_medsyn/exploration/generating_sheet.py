@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.exploration.generating_samples import Sample
+from napari_medsyn.scans.display import display_order
+from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.picture_files import grey, marks_of, write_picture
-from napari_medsyn.scans.pictures import to_picture
 from napari_medsyn.scans.provenance import label_text
 
 #: Most samples on a sheet: more than these nobody tells apart.
 MOST: Final = 100
 
 #: Longest side of one sample's picture, in pixels.
-TILE: Final = 160
+TILE: Final = 256
 
 _GAP: Final = 4
 _BORDER: Final = 24
@@ -45,7 +46,8 @@ class Sheet:
     def add(self, sample: Sample) -> None:
         """Show one more sample: the middle axial slice of each image, side by side."""
         if len(self._tiles) < MOST:
-            pictures = [_middle(image) for image in sample.images.values()]
+            grid = sample.reference.grid
+            pictures = [_middle(image, grid) for image in sample.images.values()]
             self._tiles.append(np.concatenate([grey(picture) for picture in pictures], axis=1))
 
     def pixels(self, text: str) -> NDArray[np.uint8]:
@@ -89,15 +91,16 @@ class Sheet:
         )
 
 
-def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The middle axial slice of (X, Y, Z) as radiologists see it, made small enough."""
-    middle = image.shape[2] // 2
-    picture: NDArray[np.float32] = to_picture(image[:, :, middle : middle + 1])
-    factor = math.ceil(max(picture.shape) / TILE)
-    if factor == 1:
-        return picture
-    # The mean of whole blocks: what does not fill one at the edge is left out.
-    rows, columns = (size // factor for size in picture.shape)
-    blocks = picture[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
-    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return means
+def _middle(image: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
+    """The middle axial slice of (X, Y, Z) as radiologists see it, in square pixels."""
+    from PIL import Image
+
+    order = display_order(grid)
+    shown = order.to_display(image)
+    picture = np.ascontiguousarray(shown[shown.shape[0] // 2], dtype=np.float32)
+    lengths = order.scale[1:] * picture.shape
+    pixel = max(order.scale[1:].min(), lengths.max() / TILE)
+    height, width = (max(1, round(length / pixel)) for length in lengths)
+    # The mean over each new pixel; where these are smaller, the nearest voxel.
+    small = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32)
