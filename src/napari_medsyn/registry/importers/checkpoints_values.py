@@ -117,7 +117,9 @@ class _Reader:
             return self._filled(call, _mapping(self, call, arguments), call.items)
         try:
             return meaning(self, call, arguments)
-        except (TypeError, IndexError) as error:
+        except StrangePickle:
+            raise
+        except (TypeError, IndexError, ValueError) as error:
             raise StrangePickle(f"it calls {call.name} with other arguments than usual") from error
 
     def _inert(self, call: Call) -> Call:
