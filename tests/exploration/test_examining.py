@@ -7,7 +7,7 @@ from tests.evaluation import _toy
 from tests.evaluation._judges import JUDGES, make_judge
 from tests.evaluation._toy import FAMILIES, make_toy
 
-from napari_medsyn.errors import UnusableModel
+from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration import examining
 from napari_medsyn.exploration.examining import examine, record
 from napari_medsyn.exploration.requests import Finished, Stopped
@@ -129,6 +129,26 @@ def test_a_model_that_fails_while_it_is_cancelled_is_told(package, monkeypatch):
     cancelling = by_name(examine(package, families=FAMILIES))["cancelling"]
     assert not cancelling.ok
     assert "not while somebody watches" in cancelling.sentence
+
+
+def test_what_is_raised_while_loading_is_a_failed_check(package):
+    report = examine(package, families={"toy": "tests.evaluation._toy:no_such_loader"})
+    loading = report.checks[-1]
+    assert (loading.name, loading.ok) == ("loading", False)
+    assert "AttributeError" in loading.sentence
+    loading = examine(package, families={}).checks[-1]
+    assert loading.sentence.startswith(f"{package}: the family 'toy' is not one of ")
+
+
+def test_a_model_is_closed_when_its_study_cannot_be_used(tmp_path, sample, monkeypatch):
+    def unusable(*_, **__):
+        raise UnusableStudy("the scan is empty")
+
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", unusable)
+    make_toy(tmp_path / "toy", inputs=["T1"], min_inputs=1)
+    report = examine(tmp_path / "toy", families=FAMILIES)
+    assert report.checks[-1].sentence == "the scan is empty"
+    assert _toy.LOADED[-1].closed == 1
 
 
 def test_a_long_region_is_worth_a_warning(package, monkeypatch):

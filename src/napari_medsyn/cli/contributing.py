@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_medsyn.cli.printing import say, show, show_json
+from napari_medsyn.errors import UnusableModel
 
 if TYPE_CHECKING:
     from napari_medsyn.evaluation.checks import Check, Report
@@ -60,6 +61,10 @@ def try_model(
 ) -> None:
     """Try a model out: files, golden output, ranges, controls; exit 1 if something is wrong."""
     package = _package(model)
+    if record and package != Path(model):
+        raise UnusableModel(
+            f"{model}: --record writes into a package, so name its folder: {package}"
+        )
     _ask_consent(package, trust)
     if record:
         _record(package)
@@ -68,6 +73,7 @@ def try_model(
         show_json({**report.as_dict(), "folder": str(package)})
     else:
         _show_table(report)
+        show(str(package))
     if not report.ok:
         raise typer.Exit(1)
 
@@ -132,21 +138,17 @@ def _name_of(model_id: str) -> str:
 
 
 def _package(model: str) -> Path:
-    """The folder of a model's id, or the folder itself."""
+    """A folder with a card, or else the folder of a model's id."""
+    from napari_medsyn.registry.card import CARD_NAME
     from napari_medsyn.registry.catalogue import Catalogue
 
-    # An id is a plain name; a folder that is called like a model is asked for by ./name.
-    is_path = Path(model).name != model
-    if not is_path:
-        catalogue = Catalogue()
-        if not Path(model).is_dir() or any(e.id == model for e in catalogue.entries()):
-            return catalogue.get(model).package
-    return Path(model)
+    if (Path(model) / CARD_NAME).is_file():
+        return Path(model)
+    return Catalogue().get(model).package
 
 
 def _ask_consent(package: Path, trust: bool) -> None:
     """Refuse to run code that is not trusted, or trust it; either way say which code it is."""
-    from napari_medsyn.errors import UnusableModel
     from napari_medsyn.registry.consent import code_facts, give_consent, has_consent
     from napari_medsyn.registry.packages import verify
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from napari_medsyn.errors import MedsynError
 from napari_medsyn.evaluation.checks import Check, counted, failed, passed, warned
 from napari_medsyn.evaluation.rendering import OutOfTime, Rendering, Subject
 from napari_medsyn.registry.controls import Control, Latent
@@ -63,8 +64,15 @@ def guarded(name: str, look: Any) -> Check:
     except OutOfTime:
         return warned(name, "not looked at: the time allowed for the test has passed")
     except Exception as error:  # noqa: BLE001 - the model's own code: whatever it raises is its answer
-        return failed(name, f"the model failed: {type(error).__name__}: {error}")
+        return failed(name, told(error))
     return check
+
+
+def told(error: Exception) -> str:
+    """What a model raised, as a sentence: our own errors are sentences already."""
+    if isinstance(error, MedsynError):
+        return str(error)
+    return f"the model failed: {type(error).__name__}: {error}"
 
 
 def _plan(subject: Subject) -> Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -89,7 +89,7 @@ def record(package: Path, *, families: Mapping[str, str] | None = None) -> Model
         reason = card.why_not_run or "it measures images, and golden outputs are images"
         raise UnusableModel(f"{card.id}: no golden output can be recorded; {reason}")
     request = request_or_refuse(_request(package, card))
-    with _on_the_bench(request, card, families, float("inf")) as bench:
+    with closing(_load(request, card, families, float("inf"))) as bench:
         return record_golden(package, bench.subject)
 
 
@@ -109,14 +109,25 @@ def _checks(
             "sample patient", f"nothing more can be tried without a scan: {request.reason}"
         )
         return
-    with _on_the_bench(request, card, families, time.monotonic() + budget_s) as bench:
-        from napari_medsyn.evaluation.contract import check_family, guarded
-        from napari_medsyn.evaluation.self_test import NAME, check_golden
+    try:
+        bench = _load(request, card, families, time.monotonic() + budget_s)
+    except Exception as error:  # noqa: BLE001 - the model's own code: whatever it raises is its answer
+        from napari_medsyn.evaluation.contract import told
 
-        yield passed("loading", f"{bench.seconds:.2g} s on the CPU, libraries included")
-        yield guarded(NAME, lambda: check_golden(package, bench.subject))
-        yield from check_family(bench.subject)
-        yield guarded("cancelling", lambda: _cancelling(bench))
+        yield failed("loading", told(error))
+        return
+    with closing(bench):
+        yield from _bench_checks(package, bench)
+
+
+def _bench_checks(package: Path, bench: _Bench) -> Iterator[Check]:
+    from napari_medsyn.evaluation.contract import check_family, guarded
+    from napari_medsyn.evaluation.self_test import NAME, check_golden
+
+    yield passed("loading", f"{bench.seconds:.2g} s on the CPU, libraries included")
+    yield guarded(NAME, lambda: check_golden(package, bench.subject))
+    yield from check_family(bench.subject)
+    yield guarded("cancelling", lambda: _cancelling(bench))
 
 
 def _filled_in(card: ModelCard) -> Check:
@@ -162,11 +173,13 @@ class _Bench:
     subject: Subject
     seconds: float
 
+    def close(self) -> None:
+        _close(self.subject.family)
 
-@contextmanager
-def _on_the_bench(
+
+def _load(
     request: Request, card: ModelCard, families: Mapping[str, str] | None, deadline: float
-) -> Iterator[_Bench]:
+) -> _Bench:
     """Load the model of `request` and bring its study to the model's grid."""
     from napari_medsyn.evaluation.rendering import Subject
 
@@ -176,13 +189,19 @@ def _on_the_bench(
     seconds = time.monotonic() - started
     try:
         prepared = caches.prepared(request.study, card, request.options)
-        study = prepared if len(request.study) else None
-        subject = Subject(card, family, study, request.controls, deadline)
-        yield _Bench(request, prepared, subject, seconds)
-    finally:
-        close = getattr(family, "close", None)
-        if close is not None:
-            close()
+    except BaseException:
+        _close(family)
+        raise
+    study = prepared if len(request.study) else None
+    subject = Subject(card, family, study, request.controls, deadline)
+    return _Bench(request, prepared, subject, seconds)
+
+
+def _close(family: Family) -> None:
+    """End the process of a model that has one."""
+    close = getattr(family, "close", None)
+    if close is not None:
+        close()
 
 
 def _cancelling(bench: _Bench) -> Check:
