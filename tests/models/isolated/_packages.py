@@ -86,10 +86,20 @@ def make_trusted(folder: Path, code: str = GOOD, **changes: Any) -> tuple[Path, 
 
 @contextmanager
 def running(
-    folder: Path, code: str, limits: Limits | None = None, **changes: Any
+    folder: Path,
+    code: str = GOOD,
+    limits: Limits | None = None,
+    *,
+    files: dict[str, bytes | Path] | None = None,
+    fields: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> Iterator[Runner]:
-    """A process of a trusted package with `code`, asked with this Python."""
-    package, card = make_trusted(folder, code, **changes)
+    """A process of a trusted package with `code` (or `files`), asked with this Python."""
+    if files is None:
+        package, card = make_trusted(folder, code, **changes)
+    else:
+        package, card = folder, build_package(folder, fields or card_fields(**changes), files)
+        give_consent(package, card)
     runner = Runner(
         Path(sys.executable), package, card, read_architecture(card), limits or Limits(start_s=60)
     )

@@ -59,7 +59,7 @@ def test_what_is_started_is_the_copy_that_was_checked(tmp_path: Path) -> None:
     start(package, card).close()
     (package / "code" / "model.py").write_text(GOOD.replace("100", "999"))
 
-    with pytest.raises(UnusableModel, match="SHA-256|bytes"):
+    with pytest.raises(UnusableModel, match=r"SHA-256|bytes"):
         start(package, card)
 
 

@@ -79,7 +79,7 @@ def missing_packages(requirements: Sequence[str]) -> list[str]:
 
 
 def create(
-    card: ModelCard, *, python: Path | None = None, tell: Callable[[str], None] | None = None
+    card: ModelCard, *, python: Path | None = None, tell: Callable[[str], object] | None = None
 ) -> Path:
     """Make the environment for a package's requirements; give its Python.
 

@@ -43,6 +43,8 @@ class Residence:
         self._kept: set[int] = set()
         self._loaded: dict[int, _Loaded] = {}
         self._built: Counter[Hashable] = Counter()
+        #: Networks of earlier calls that this one was given and has not filled.
+        self._handed_out: set[int] = set()
         self._depth = 0
         self._known: set[type] = set()
         self._load = vars(torch)["load"]
@@ -66,12 +68,20 @@ class Residence:
         """A call begins; `resident` says whether it may find what earlier ones left."""
         self._is_on = resident
         self._built.clear()
+        self._handed_out.clear()
         self._depth = 0
         for kind in _subclasses(self._torch.nn.Module):
             if kind not in self._known:
                 self._known.add(kind)
                 if self._is_of_package(kind):
                     self._watch(kind)
+
+    def end(self) -> bool:
+        """Whether the call may be believed: each network it was given was filled again.
+
+        One that was not would have had new random weights, or none that are its own.
+        """
+        return not self._handed_out
 
     def _is_of_package(self, kind: type) -> bool:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
@@ -130,16 +140,23 @@ class Residence:
         facts = (kind, repr((arguments, sorted(keywords.items()))))
         # The second one of a call is not the first one again.
         self._built[facts] += 1
-        kept = self._networks.setdefault((*facts, self._built[facts]), made)
-        self._kept.add(id(kept))
-        if kept is not made:
-            self._reseed()
+        key = (*facts, self._built[facts])
+        kept = self._networks.get(key)
+        if kept is None or id(kept) not in self._loaded:
+            # One that was never filled is as random as the seed it was built with.
+            self._kept.discard(id(kept))
+            self._kept.add(id(made))
+            self._networks[key] = made
+            return made
+        self._handed_out.add(id(kept))
+        self._reseed()
         return kept
 
     def _fill_once(
         self, network: Any, weights: Any, more: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Any:
         """Load `weights` unless they are what the network holds."""
+        self._handed_out.discard(id(network))
         if not self._is_on or id(network) not in self._kept:
             return self._fill(network, weights, *more, **keywords)
         wanted = _versions(weights)

@@ -125,22 +125,29 @@ class Package:
             # A copy, as writable as medigan's own.
             keywords[header["latent"]] = arrays["latent"].copy()
         self._seed = header["seed"]
-        if self._residence is not None:
-            self._residence.begin(resident=header["resident"])
-        self._reseed()
         began = perf_counter()
-        returned = function(
+        returned = self._call(function, keywords, resident=header["resident"])
+        if self._residence is not None and not self._residence.end():
+            returned = self._call(function, keywords, resident=False)
+        seconds = perf_counter() - began
+        self._tidy()
+        pictures, texts = sample_of(returned)
+        named = {str(number): picture for number, picture in enumerate(pictures)}
+        return {"seconds": seconds, "texts": texts}, named
+
+    def _call(
+        self, function: Callable[..., Any], keywords: dict[str, Any], *, resident: bool
+    ) -> Any:
+        if self._residence is not None:
+            self._residence.begin(resident=resident)
+        self._reseed()
+        return function(
             model_file=self._settings["model_file"],
             num_samples=1,
             output_path=os.path.join(self._settings["work"], "output"),
             save_images=False,
             **keywords,
         )
-        seconds = perf_counter() - began
-        self._tidy()
-        pictures, texts = sample_of(returned)
-        named = {str(number): picture for number, picture in enumerate(pictures)}
-        return {"seconds": seconds, "texts": texts}, named
 
     def _import(self) -> Callable[..., Any]:
         """Import the package; with torch, put what keeps its networks in place first."""
