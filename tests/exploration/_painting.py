@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from tests import _fakes
 
+from napari_medsyn.models.family import Region, Rendered
 from napari_medsyn.models.whole import WholeImageFamily
 from napari_medsyn.registry.card import ModelCard
 
-FAMILIES = {**_fakes.FAMILIES, "painter": "tests.exploration._painting:load"}
+FAMILIES = {
+    **_fakes.FAMILIES,
+    "painter": "tests.exploration._painting:load",
+    "stepper": "tests.exploration._painting:load_stepper",
+}
 
 #: Unequal sides, so that an exchange of rows and columns is seen.
 SHAPE = (6, 5, 1)
@@ -83,6 +88,42 @@ class Painter(WholeImageFamily):
         if values["mood"] == "uneven":
             image = image + np.float32(1e-6 * (together - 1))
         return {name: image + np.float32(0.1 * k) for k, name in enumerate(self.card.outputs)}
+
+
+class Stepper:
+    """Reaches `painted` in three steps that leave their work in the conditioning."""
+
+    STEPS = 3
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+
+    def condition(self, study: Any, controls: Mapping[str, Any]) -> dict[str, Any]:
+        assert study is None
+        return {"steps": 0}
+
+    def plan(
+        self, first: Sequence[int], slices: Sequence[int], controls: Mapping[str, Any]
+    ) -> Sequence[Region]:
+        steps = [Region((), f"Denoising {k + 1} of {self.STEPS}") for k in range(self.STEPS)]
+        return [*steps, Region(tuple(slices))]
+
+    def render(
+        self, conditioning: dict[str, Any], controls: Mapping[str, Any], region: Region
+    ) -> Rendered:
+        if not region.slices:
+            conditioning["steps"] += 1
+            return Rendered(region, {})
+        assert conditioning["steps"] == self.STEPS
+        image = painted(controls["seed"], shape=self.card.grid.shape)
+        return Rendered(
+            region, {name: image[:, :, list(region.slices)] for name in controls["targets"]}
+        )
+
+
+def load_stepper(card: ModelCard, weights: Path, device: str) -> Stepper:
+    """The loader of the stepper that `FAMILIES` names."""
+    return Stepper(card)
 
 
 def load(card: ModelCard, weights: Path, device: str) -> Painter:

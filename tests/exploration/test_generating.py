@@ -178,6 +178,22 @@ def test_progress_ends_with_all_samples(name, request, study):
     assert [now[0] for now in told] == sorted(now[0] for now in told)
 
 
+def test_a_model_that_works_in_steps_tells_of_each(tmp_path):
+    package = make_painter(tmp_path / "stepper", family="stepper")
+    told = []
+
+    def tell(*now):
+        told.append(now)
+
+    samples = list(generate(package, 2, 8, device="cpu", tell=tell))
+    for sample in samples:
+        np.testing.assert_array_equal(sample.images["MG"], painted(sample.seed))
+    phases = [phase for _, _, phase in told]
+    assert phases.count("Denoising 2 of 3") == 2
+    # Two steps of three and one plane: half of the second sample.
+    assert (1.5, 2, "Denoising 3 of 3") in told
+
+
 def test_a_sampler_keeps_the_weights_and_its_values(painter, monkeypatch):
     from napari_medsyn.models import families
 
