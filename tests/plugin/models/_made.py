@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests._fakes import card_values
 
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Entry, Origin
+from napari_medsyn.registry.entries import Digest
 from napari_medsyn.scans.study import Study
 
 #: What a card needs to make images of nobody.
@@ -48,16 +50,11 @@ def metric(name: str, value: float, direction: str = "lower") -> dict[str, Any]:
 
 
 def many_entries(count: int) -> tuple[Entry, ...]:
-    """Models of their own names, their cards made without validating each again."""
-    card = made_card(**FREE)
+    """Entries as the index gives them: their cards are nowhere and are not to be read."""
+    digest = Digest.of(made_card(**FREE))
     return tuple(
-        Entry(
-            f"m{number}",
-            Path(f"/models/m{number}"),
-            "user",
-            card.model_copy(update={"id": f"m{number}", "name": f"Model {number:05d}"}),
-        )
-        for number in range(count)
+        Entry(name, Path("/models") / name, "user", digest=replace(digest, id=name))
+        for name in (f"m{number}" for number in range(count))
     )
 
 

@@ -122,17 +122,20 @@ class Actions:
 
     # ---- jobs ----------------------------------------------------------------------
 
-    def _start(self, job: jobs.Job, then: Callable[[jobs.Done], None] = lambda _done: None) -> None:
+    def _start(
+        self, job: jobs.Job, then: Callable[[jobs.Done | None], None] = lambda _done: None
+    ) -> None:
         if not self.runner.start(job, then):
             self._message.show_message("Wait for what is running, or cancel it.")
 
     def _change(self, job: jobs.Job) -> None:
-        """Do something after which the catalogue is another one, and all docks list it again."""
+        """Do something after which the catalogue may be another one; all docks list it again."""
         self._start(job, self._on_changed)
 
-    def _on_changed(self, done: jobs.Done) -> None:
-        if done.package is not None:
+    def _on_changed(self, done: jobs.Done | None) -> None:
+        if done is not None and done.package is not None:
             self._select(done.package)
+        # Also where it failed: of several packages, some may be installed by then.
         sessions.events.catalogue_changed.emit()
 
     def show_running(self, running: bool) -> None:
@@ -147,12 +150,14 @@ class Actions:
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Tell what became of the job."""
-        if outcome.ok:
-            done: jobs.Done = outcome.value
+        if not outcome.ok:
+            self._message.show_message(outcome.message, "bad", outcome.detail)
+        elif isinstance(outcome.value, jobs.Done):
+            done = outcome.value
             self._message.show_message(done.sentence, done.degree, done.detail)
         else:
-            self._message.show_message(outcome.message, "bad", outcome.detail)
+            self._message.show_message(str(outcome.value))
 
-    def _show_report(self, title: str, done: jobs.Done) -> None:
-        if done.detail:
+    def _show_report(self, title: str, done: jobs.Done | None) -> None:
+        if done is not None and done.detail:
             ReportDialog(self._parent, title, done.sentence, done.detail).show()

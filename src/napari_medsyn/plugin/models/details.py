@@ -45,6 +45,8 @@ class CardBrowser(QTextBrowser):
         self.setFrameShape(QFrame.Shape.NoFrame)
         # A hash is one long word.
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        # Always there: one that comes when the text is long would take room from the preview.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.anchorClicked.connect(self.open_link)
 

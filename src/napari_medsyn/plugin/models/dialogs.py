@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Final
+
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import (
@@ -18,18 +21,25 @@ from qtpy.QtWidgets import (
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.consent import CodeFacts
 
-#: What a process that runs foreign code is given, and what it is not.
-_MAY = (
-    "It runs in a process of its own, on this computer, as you.",
-    "It is given the weights of this package and the values of its controls, and gives images.",
-    "It is held to a limit of time and memory, and is ended with the dock.",
+#: What the code gets, and what it does not; see `models.isolated`.
+_MAY: Final = (
+    "It runs in a process of its own, from a copy that is first compared with these hashes. "
+    "Nothing of it is ever loaded into napari.",
+    "It is given the values of the controls and gives images. Its memory and its time are "
+    "limited, and it ends with the engine.",
 )
-_MAY_NOT = (
-    "It is not given your scans beyond what the model's card says it reads.",
-    "It is meant to have no network and an environment of its own. These bounds stop mistakes, "
-    "not a determined attacker: trust only code that you, or people you trust, have read.",
-    "When one byte of the package changes, you are asked again.",
+_MAY_NOT: Final = (
+    "It may not use the network, start other programs, or read and write files of yours: on this "
+    "computer the operating system refuses that, as far as its kernel can.",
+    "It may not use the network, start other programs, or write files of yours. On this system "
+    "only Python refuses that: it stops careless code, not code that means to get out.",
 )
+_UNTIL: Final = "When one byte of the package changes, you are asked again."
+
+
+def bounds(platform: str) -> tuple[str, ...]:
+    """Sentences on what foreign code may do on `platform`, a value of `sys.platform`."""
+    return (*_MAY, _MAY_NOT[0 if platform == "linux" else 1], _UNTIL)
 
 
 def plain_label(text: str) -> QLabel:
@@ -85,7 +95,7 @@ class ConsentDialog(Question):
         if card.requires.packages:
             needs = ", ".join(card.requires.packages)
             self.body.addWidget(plain_label(f"Python packages it needs: {needs}"))
-        self.body.addWidget(plain_label("\n".join(f"•  {line}" for line in (*_MAY, *_MAY_NOT))))
+        self.body.addWidget(plain_label("\n".join(f"•  {line}" for line in bounds(sys.platform))))
 
     def sizeHint(self) -> QSize:
         """Wide enough for a name and its hash."""

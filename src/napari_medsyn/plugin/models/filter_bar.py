@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, cast
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -33,6 +33,7 @@ _OPERATORS: Final[tuple[tuple[str, Operator, str], ...]] = (
 
 #: Widths from which the choices stand in two rows and in one, pixels.
 _TWO_ROWS, _ONE_ROW = 420, 760
+_NARROWEST = 260
 
 
 class FilterBar(QWidget):
@@ -137,6 +138,10 @@ class FilterBar(QWidget):
                 self.left_downwards.emit()
                 return True
         return super().eventFilter(watched, event)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow, however many columns there are now: else the dock could not be made narrower."""
+        return QSize(_NARROWEST, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

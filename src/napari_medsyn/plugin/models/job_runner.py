@@ -20,7 +20,7 @@ class Watcher(Protocol):
         """How far it is."""
 
     def show_outcome(self, outcome: Outcome) -> None:
-        """What became of it; its value is a `Done`."""
+        """What became of it; its value is a `Done`, or a `Cancelled`."""
 
 
 class JobRunner:
@@ -41,25 +41,30 @@ class JobRunner:
         """Whether a job runs."""
         return self._ticket is not None
 
-    def start(self, job: Job, then: Callable[[Done], None]) -> bool:
-        """Begin a job and call `then` if it went well; False if another one is running."""
+    def start(self, job: Job, then: Callable[[Done | None], None]) -> bool:
+        """Begin a job; False if another one is running.
+
+        Parameters
+        ----------
+        job : runs on a thread.
+        then : is called at its end, with None if it failed or was cancelled.
+        """
         if self.busy:
             return False
         ticket = self._ticket = Ticket(self._on_progress)
 
-        def work() -> Done:
+        def work() -> Done | Cancelled:
             try:
                 return job(ticket)
             except Cancelled as cancelled:
                 # The user's own wish, not an error.
-                return Done(str(cancelled), degree="note")
+                return cancelled
 
         def deliver(outcome: Outcome) -> None:
             self._ticket = None
             self._watcher.show_running(False)
             self._watcher.show_outcome(outcome)
-            if outcome.ok:
-                then(outcome.value)
+            then(outcome.value if isinstance(outcome.value, Done) else None)
 
         self._watcher.show_running(True)
         self._watcher.show_progress(None, "")

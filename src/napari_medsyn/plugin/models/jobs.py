@@ -16,7 +16,7 @@ from typing import Final
 from napari_medsyn.errors import Cancelled, MedsynError, UnusableModel
 from napari_medsyn.plugin.models.programs import Printed, Program
 from napari_medsyn.registry.card import CARD_NAME, ModelCard
-from napari_medsyn.registry.catalogue import Entry
+from napari_medsyn.registry.catalogue import Catalogue, Entry
 from napari_medsyn.registry.packages import verify
 
 #: How far a job is: share (0 to 1, None where nobody knows) and what it is doing.
@@ -41,7 +41,7 @@ class Ticket:
     def report(self, share: float | None, text: str) -> None:
         """Tell how far it is; raises `Cancelled` if the job is no longer wanted."""
         if self._is_cancelled:
-            raise Cancelled("Cancelled; nothing was changed.")
+            raise Cancelled("Cancelled.")
         self._on_progress(share, text)
 
     def run(self, arguments: Sequence[str]) -> Printed:
@@ -110,15 +110,21 @@ def install_packages(sources: Sequence[Path], ticket: Ticket) -> Done:
     """
     from napari_medsyn.registry.installing import install
 
+    def tell(name: str, done: int, total: int) -> None:
+        ticket.report(done / total if total else None, f"Fetching {name}")
+
     entries: list[Entry] = []
     for source in sources:
         ticket.report(None, f"Installing {source.name}")
         try:
-            entries.append(install(source))
+            entries.append(install(source, progress=tell))
+        except Cancelled:
+            raise
         except MedsynError as error:
-            if not entries:
-                raise
-            raise UnusableModel(f"{error} (installed before it: {_names(entries)})") from error
+            # The command line's remedy, in the words of the dock.
+            reason = str(error).replace("--replace it", "remove it first")
+            before = f" (installed before it: {_names(entries)})" if entries else ""
+            raise UnusableModel(reason + before) from error
     return Done(f"Installed {_names(entries)}.", "", entries[-1].package)
 
 
@@ -127,10 +133,18 @@ def remove_package(entry: Entry) -> Done:
 
     Raises
     ------
-    UnusableModel : there is none of that id among the user's.
+    UnusableModel : it is not there any more, or another package has its id: which of them
+        would go, an id does not say.
     """
     from napari_medsyn.registry.installing import remove
 
+    own = [other for other in Catalogue().entries() if other.id == entry.id]
+    others = [str(other.package) for other in own if other.package != entry.package]
+    if others and not any(other.is_embedded for other in own):
+        raise UnusableModel(
+            f"{entry.id}: {', '.join(others)} has the same id; delete the folder that you do not "
+            f"want by hand ({entry.package})"
+        )
     remove(entry.id)
     return Done(f"Removed {_names([entry])}.")
 

@@ -54,11 +54,11 @@ class Program:
         """
         with self._lock:
             if self._is_cancelled:
-                raise Cancelled("Cancelled; nothing was changed.")
+                raise Cancelled("Cancelled.")
             self._process = self._start()
         answer, said = self._process.communicate()
         if self._is_cancelled:
-            raise Cancelled("Cancelled; nothing was changed.")
+            raise Cancelled("Cancelled.")
         return Printed(self._process.returncode, answer, said)
 
     def cancel(self) -> None:
