@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from napari_medsyn.errors import UnusableModel
+from napari_medsyn.errors import UnusableFile, UnusableModel
 from napari_medsyn.registry.parts import Slug, Spdx
 
 
@@ -20,6 +20,18 @@ def safetensors_of(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     from safetensors.numpy import save
 
     return save({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()})
+
+
+def refuse_repeats(arrays: Mapping[str, NDArray[Any]], source: Path) -> None:
+    """Refuse tensors that are all views of one: written out, they could fill a disk.
+
+    Raises
+    ------
+    UnusableFile : together they take more than four times the bytes of the source.
+    """
+    # Half precision doubles; the rest is for weights that two layers share.
+    if sum(array.nbytes for array in arrays.values()) > 4 * source.stat().st_size:
+        raise UnusableFile(source, "cannot be imported: its tensors repeat the same numbers")
 
 
 def identifier(model_id: str | None, source: Path) -> str:

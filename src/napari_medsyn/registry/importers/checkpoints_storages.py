@@ -28,6 +28,7 @@ STORAGES: Final[Mapping[str, str]] = {
     "BoolStorage": "bool", "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128", "UntypedStorage": "uint8",
 }  # fmt: skip
+_LONGEST_KEY: Final = 100
 _MAX_AXES: Final = 16
 #: Product of the axes that are not 0; numpy refuses some shapes beyond.
 _LARGEST_EMPTY: Final = 2**40
@@ -70,7 +71,7 @@ class StorageId:
             raise StrangePickle("a storage in it does not say what kind of numbers it holds")
         if kind.name not in STORAGES:
             raise StrangePickle(f"it holds a {kind}, a kind of numbers that is not read here")
-        if not isinstance(key, str) or not is_count(count):
+        if not isinstance(key, str) or len(key) > _LONGEST_KEY or not is_count(count):
             raise StrangePickle("a storage in it has no name or no size")
         return cls(key, STORAGES[kind.name], count, _view(value[5] if len(value) == 6 else None))
 

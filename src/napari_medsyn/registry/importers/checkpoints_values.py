@@ -217,12 +217,13 @@ def _parameter(reader: _Reader, call: Call, arguments: tuple[Any, ...]) -> NDArr
 def _tensor_with_attributes(reader: _Reader, call: Call, arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_from_type_v2(function, type, arguments, attributes)`: without the latter."""
     function, _, inner = arguments[:3]
+    name = str(function) if isinstance(function, Global) else "something that the file makes"
     meaning = {
         "torch._utils._rebuild_tensor_v2": _tensor,
         "torch._utils._rebuild_parameter": _parameter,
-    }.get(str(function))
+    }.get(name)
     if meaning is None or not isinstance(inner, tuple):
-        raise StrangePickle(f"it makes a tensor by {function}; refused, nothing was run")
+        raise StrangePickle(f"it makes a tensor by {name}; refused, nothing was run")
     return meaning(reader, call, inner)
 
 

@@ -18,6 +18,7 @@ from napari_medsyn.registry.building import build_package, refuse_occupied
 from napari_medsyn.registry.importers.checkpoints import read_checkpoint
 from napari_medsyn.registry.importers.checkpoints_package import (
     identifier,
+    refuse_repeats,
     refuse_unusual_licence,
     safetensors_of,
 )
@@ -84,6 +85,7 @@ def import_checkpoint(
         layout = infer(state)
         state, were_numbered = named_heads(state, layout.modalities)
         check(state, layout)
+        refuse_repeats(state, checkpoint)
         state, layout, renamed = _renamed(state, layout)
         weights = safetensors_of(_finite(state))
     except ForeignLayout as error:

@@ -27,6 +27,8 @@ _NORM_SPELLINGS: Final = {
     "weight_g": "parametrizations.weight.original0",
     "weight_v": "parametrizations.weight.original1",
 }
+_LONGEST_NAME: Final = 200
+#: What no network of this kind is without.
 _NEEDED: Final = ("first_conv.", "conv_blocks_context.", "tu.", "qz.", "pz.", "final_blocks.")
 
 
@@ -87,8 +89,10 @@ def plain_state(tree: Mapping[Any, Any]) -> tuple[State, list[str]]:
     if prefix:
         notes.append(f"{prefix!r} before every name was left out")
     for name, value in tree.items():
-        if not isinstance(name, str) or not isinstance(value, np.ndarray):
-            raise ForeignLayout(f"its entry {str(name)[:80]!r} is not a tensor")
+        if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+            raise ForeignLayout("it has an entry without a usable name")
+        if not isinstance(value, np.ndarray):
+            raise ForeignLayout(f"its entry {name!r} is not a tensor")
         plain = name.removeprefix(prefix)
         module, dot, parameter = plain.rpartition(".")
         plain = f"{module}{dot}{_NORM_SPELLINGS.get(parameter, parameter)}"

@@ -41,6 +41,7 @@ __all__ = [
 MAX_INTEGER_BITS: Final = 4096
 #: Whole numbers below this have hashes of their own, so no file can make a dict slow.
 _MAX_KEY: Final = 2**60
+_LONGEST_NAME: Final = 500
 
 
 def read_pickle(stream: Stream, limits: Limits | None = None) -> Pickle:
@@ -224,14 +225,11 @@ class _Machine:
     # --- what an unpickler would import and call --------------------------------------
 
     def named(self, argument: str) -> None:
-        module, _, name = self._checked(argument).partition(" ")
-        self._push(Global(module, name))
+        self._push(_global(*self._checked(argument).partition(" ")[::2]))
 
     def named_on_stack(self, _: Any) -> None:
         name, module = self.pop(), self.pop()
-        if not (isinstance(module, str) and isinstance(name, str)):
-            raise StrangePickle("its pickle imports what has no name")
-        self._push(Global(module, name))
+        self._push(_global(module, name))
 
     def reduce(self, _: Any) -> None:
         arguments, function = self.pop(), self.pop()
@@ -244,8 +242,8 @@ class _Machine:
         self._call(function, arguments, named)
 
     def instance(self, argument: str) -> None:
-        module, _, name = self._checked(argument).partition(" ")
-        self._call(Global(module, name), tuple(self._since_mark()))
+        function = _global(*self._checked(argument).partition(" ")[::2])
+        self._call(function, tuple(self._since_mark()))
 
     def instance_on_stack(self, _: Any) -> None:
         values = self._since_mark()
@@ -282,6 +280,14 @@ class _Machine:
         call = Call(function, arguments, named or {})
         self.calls.append(call)
         self._push(call)
+
+
+def _global(module: Any, name: Any) -> Global:
+    if not (isinstance(module, str) and isinstance(name, str)):
+        raise StrangePickle("its pickle imports what has no name")
+    if len(module) + len(name) > _LONGEST_NAME:
+        raise StrangePickle("its pickle imports a name that is too long to be one")
+    return Global(module, name)
 
 
 def _key(value: Any) -> Any:
