@@ -42,6 +42,7 @@ def test_the_page_has_all_that_the_card_says() -> None:
         links=["https://example.org/code"],
         citation="Nobody, 2026.",
         year=2026,
+        provenance={"command": "train.py", "trained_date": "May 2021", "nested": {"a": 1}},
         requires={"extra": "monai", "memory_gb": 4, "gpu": True, "note": "Slow."},
     )
     text = text_of(page_html(card, PACKAGE))
@@ -65,6 +66,8 @@ def test_the_page_has_all_that_the_card_says() -> None:
         "4 GB of memory",
         "A graphics card",
         "Slow.",
+        "command train.py",
+        "trained date May 2021",
         "weights.safetensors, 1 B",
         "0" * 64,
         "/models/fake",
@@ -118,6 +121,7 @@ def test_nothing_that_a_card_says_becomes_a_tag() -> None:
         metrics=[{**metric(EVIL, 1.0), "note": EVIL, "data_set": EVIL, "extractor": EVIL}],
         training_data=[{"name": EVIL, "licence": EVIL, "citation": EVIL}],
         requires={"note": EVIL, "packages": [EVIL]},
+        provenance={EVIL: EVIL},
         controls=[{"kind": "boolean", "name": "a", "label": EVIL, "help": EVIL}],
     )
     tags = {tag for tag, _ in Tags(page_html(card, Path("/models/<i>"))).found}

@@ -112,15 +112,26 @@ def test_a_folder_is_installed(tmp_path: Path, home: Path, ticket: Ticket) -> No
     assert names_in(home / "models") == ["new-model"]
 
 
-def test_what_was_installed_before_a_refusal_is_told(
+def test_a_package_that_is_refused_does_not_keep_the_others_out(
     tmp_path: Path, home: Path, ticket: Ticket
 ) -> None:
-    good = make_package(tmp_path / "good", id="good", name="Good")
     bad = tmp_path / "notes.txt"
     bad.write_text("hello")
-    with pytest.raises(UnusableModel, match=r"notes\.txt: .*\(installed before it: Good\)"):
-        jobs.install_packages([good, bad], ticket)
+    good = make_package(tmp_path / "good", id="good", name="Good")
+    done = jobs.install_packages([bad, good], ticket)
+    assert (done.sentence, done.degree) == ("Installed Good; 1 package not.", "bad")
+    assert done.detail.startswith(f"{bad}: ")
     assert names_in(home / "models") == ["good"]
+
+
+def test_if_all_are_refused_the_first_reason_is_told(tmp_path: Path, ticket: Ticket) -> None:
+    with pytest.raises(UnusableModel, match=r"a\.zip: does not exist"):
+        jobs.install_packages([tmp_path / "a.zip", tmp_path / "b.zip"], ticket)
+
+
+def test_many_models_are_counted(tmp_path: Path, ticket: Ticket) -> None:
+    made = [make_package(tmp_path / str(n), id=f"m{n}") for n in range(4)]
+    assert jobs.install_packages(made, ticket).sentence == "Installed 4 models."
 
 
 def test_another_version_in_the_way_is_told_in_the_words_of_the_dock(

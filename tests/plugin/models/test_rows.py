@@ -159,3 +159,13 @@ def test_a_row_for_every_entry_in_order() -> None:
         ("torn", "installed"),
         ("Fake brain", "embedded"),
     ]
+
+
+def test_what_an_importer_has_made_is_told_from_what_was_installed() -> None:
+    entries = [
+        made_entry("a", provenance={"command": "medsyn models import mmhvae"}),
+        made_entry("b", provenance={"source": "medigan"}),
+        made_entry("c", provenance={"command": "training/run.sh"}),
+    ]
+    rows = make_rows(entries, Study(), nobody_consents)
+    assert [row.origin for row in rows] == ["imported", "imported", "installed"]

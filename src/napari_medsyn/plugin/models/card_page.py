@@ -39,6 +39,7 @@ def page_html(card: ModelCard, package: Path, preview_width: int = 0) -> str:
         _section("Figures", _table(_figure(metric) for metric in card.metrics)),
         _origin(card),
         _section("Needs", _list(_needs(card))),
+        _section("Provenance", _table(_provenance(card))),
         _section("Files", _files(card)),
         _section("Folder", f"<p>{_text(str(package))}</p>"),
     )
@@ -125,6 +126,15 @@ def _figure(metric: Metric) -> tuple[str, str]:
     if metric.note:
         said.append(metric.note)
     return f"{metric.value:.4g} {ARROWS[metric.direction]}", "; ".join(said)
+
+
+def _provenance(card: ModelCard) -> list[tuple[str, str]]:
+    """How the weights came to be, as far as it is said in words and numbers."""
+    return [
+        (name.replace("_", " "), str(value))
+        for name, value in card.provenance.items()
+        if isinstance(value, str | int | float) and str(value)
+    ]
 
 
 def _needs(card: ModelCard) -> list[str]:

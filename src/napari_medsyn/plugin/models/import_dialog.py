@@ -94,7 +94,7 @@ IMPORTERS: Final = (
         "which runs only after your consent.",
         (
             Asked("Registry", hint="global.json", pattern="JSON (*.json)"),
-            Asked("Package", "--package", "folder", False, "a downloaded model, unpacked"),
+            Asked("Package", "--package", "file", False, "a downloaded model", "Archives (*.zip)"),
         ),
     ),
 )

@@ -24,6 +24,9 @@ OnProgress = Callable[[float | None, str], None]
 
 _CHUNK: Final = 4 * 2**20
 
+#: As many models are told by their names.
+_FEW: Final = 3
+
 
 class Ticket:
     """The thread between a job and the button that stops it.
@@ -104,9 +107,12 @@ def verify_package(package: Path, ticket: Ticket) -> Done:
 def install_packages(sources: Sequence[Path], ticket: Ticket) -> Done:
     """Add packages (folders, zip archives or cards) to the user's models.
 
+    One that is refused does not keep the others out.
+
     Raises
     ------
-    MedsynError : one of them is refused; those before it are installed, as it says.
+    UnusableModel : all of them were refused; the first one's reason.
+    Cancelled : the ticket was cancelled; those before it are installed.
     """
     from napari_medsyn.registry.installing import install
 
@@ -114,18 +120,23 @@ def install_packages(sources: Sequence[Path], ticket: Ticket) -> Done:
         ticket.report(done / total if total else None, f"Fetching {name}")
 
     entries: list[Entry] = []
-    for source in sources:
-        ticket.report(None, f"Installing {source.name}")
+    refusals: list[str] = []
+    for number, source in enumerate(sources):
+        ticket.report(number / len(sources), f"Installing {source.name}")
         try:
             entries.append(install(source, progress=tell))
         except Cancelled:
             raise
         except MedsynError as error:
             # The command line's remedy, in the words of the dock.
-            reason = str(error).replace("--replace it", "remove it first")
-            before = f" (installed before it: {_names(entries)})" if entries else ""
-            raise UnusableModel(reason + before) from error
-    return Done(f"Installed {_names(entries)}.", "", entries[-1].package)
+            refusals.append(str(error).replace("--replace it", "remove it first"))
+    if not entries:
+        raise UnusableModel(refusals[0])
+    package = entries[-1].package
+    if refusals:
+        sentence = f"Installed {_names(entries)}; {_count(refusals, 'package')} not."
+        return Done(sentence, "\n".join(refusals), package, "bad")
+    return Done(f"Installed {_names(entries)}.", "", package)
 
 
 def remove_package(entry: Entry) -> Done:
@@ -201,11 +212,12 @@ def import_model(
         if not packages:
             raise UnusableModel(f"{source}: holds no model that could be imported")
         done = install_packages(packages, ticket)
-    notes = printed.sentences
-    if not notes:
+    if not printed.sentences:
         return done
-    count = "1 note" if len(notes) == 1 else f"{len(notes)} notes"
-    return Done(f"{done.sentence} {count} below.", "\n".join(notes), done.package, "note")
+    sentence = f"{done.sentence} {_count(printed.sentences, 'note')} below."
+    detail = "\n".join([*filter(None, [done.detail]), *printed.sentences])
+    degree = "note" if done.degree == "good" else done.degree
+    return Done(sentence, detail, done.package, degree)
 
 
 def test_package(package: Path, name: str, ticket: Ticket) -> Done:
@@ -231,4 +243,11 @@ def _refusal(printed: Printed, otherwise: str) -> str:
 
 
 def _names(entries: Sequence[Entry]) -> str:
+    """Names of a few packages, the number of many."""
+    if len(entries) > _FEW:
+        return _count(entries, "model")
     return ", ".join(entry.facts.name if entry.facts else entry.id for entry in entries)
+
+
+def _count(things: Sequence[object], what: str) -> str:
+    return f"1 {what}" if len(things) == 1 else f"{len(things)} {what}s"

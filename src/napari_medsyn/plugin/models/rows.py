@@ -11,6 +11,7 @@ from napari_medsyn.errors import UnusableModel
 from napari_medsyn.exploration.resolving import NotReady, Snapshot, present_modalities, resolve
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Entry, Facts
+from napari_medsyn.registry.searching import search
 from napari_medsyn.scans.study import Study
 
 State = Literal[
@@ -30,6 +31,9 @@ STATE_NAMES: Final[dict[State, str]] = {
 
 #: Tasks whose models may do without a scan even if they could read one.
 _FREE_TASKS: Final = ("unconditional", "conditional")
+
+#: What the provenance of a card says that an importer has made, as a search.
+_IMPORTED: Final = ("origin:models import", "origin:medigan")
 
 #: Whether the code of a package may run: its folder and card.
 HasConsent = Callable[[Path, ModelCard], bool]
@@ -90,14 +94,23 @@ def make_rows(
     study : what models are to fit; None to leave that open, which is fast.
     has_consent : whether the code of a package may run.
     """
-    return tuple(make_row(entry, study, has_consent) for entry in entries)
+    imported = {entry.package for entry in search(entries, _IMPORTED, "or")}
+    return tuple(
+        make_row(entry, study, has_consent, entry.package in imported) for entry in entries
+    )
 
 
-def make_row(entry: Entry, study: Study | None, has_consent: HasConsent) -> Row:
+def make_row(
+    entry: Entry, study: Study | None, has_consent: HasConsent, is_imported: bool = False
+) -> Row:
     """The row of one entry."""
     facts, badge = entry.facts, badge_of(entry, study, has_consent)
+    if entry.is_embedded:
+        origin = "embedded"
+    else:
+        origin = "imported" if is_imported else "installed"
     if facts is None:
-        return Row(entry, badge, entry.id, origin=_origin(entry))
+        return Row(entry, badge, entry.id, origin=origin)
     return Row(
         entry=entry,
         badge=badge,
@@ -109,7 +122,7 @@ def make_row(entry: Entry, study: Study | None, has_consent: HasConsent) -> Row:
         dim="3D" if facts.dim == "3D" else "2D",
         size=facts.bytes or None,
         licence=facts.licence,
-        origin=_origin(entry),
+        origin=origin,
     )
 
 
@@ -156,7 +169,3 @@ def _badge_of_whole(entry: Entry, facts: Facts, study: Study, has_consent: HasCo
 def _may_run(entry: Entry, has_consent: HasConsent) -> bool:
     card = entry.card
     return card is not None and has_consent(entry.package, card)
-
-
-def _origin(entry: Entry) -> str:
-    return "embedded" if entry.is_embedded else "installed"
