@@ -288,18 +288,43 @@ def test_without_live_a_change_computes_nothing(ready, engine):
 
 def test_live_computes_each_change_at_once_with_growing_generations(ready, engine):
     ready.live = True
-    ready.set_control("temperature", 0.1)
-    ready.use_modality("T2", False)
-    ready.undo()
+    for change in (
+        lambda: ready.set_control("temperature", 0.1),
+        lambda: ready.use_modality("T2", False),
+        ready.undo,
+    ):
+        engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+        change()
     temperatures = [request.controls["temperature"] for request in engine.requests]
     assert temperatures == [0.5, 0.1, 0.1, 0.1]
     generations = [request.generation for request in engine.requests]
     assert generations == sorted(set(generations))
 
 
+def test_a_drag_shows_pictures_on_its_way_and_ends_with_the_last_value(ready, engine):
+    ready.live = True
+    for value in (0.1, 0.2, 0.3):
+        ready.set_control("temperature", value)
+    assert len(engine.requests) == 1  # its picture is under way
+    engine.answer(SlabReady(engine.requests[0].generation, 2, 0, 1, {}))
+    assert [r.controls["temperature"] for r in engine.requests] == [0.5, 0.3]
+    engine.answer(whole(engine.requests[1].generation))
+    assert len(engine.requests) == 2
+
+
+def test_cancel_forgets_the_change_that_waits(ready, engine):
+    ready.live = True
+    ready.set_control("temperature", 0.1)
+    ready.cancel()
+    engine.answer(SlabReady(engine.requests[0].generation, 2, 0, 1, {}))
+    assert len(engine.requests) == 1
+    assert ready.state == "idle"
+
+
 def test_a_late_answer_to_an_old_request_is_dropped(ready, engine):
     ready.live = True
     old = engine.requests[0].generation
+    engine.answer(SlabReady(old, 2, 0, 1, {}))
     ready.set_control("temperature", 0.1)
     heard = Listener(ready)
     engine.answer(SlabReady(old, 2, 0, 1, {}))

@@ -38,7 +38,7 @@ def test_no_scan_is_needed(flat: Dock) -> None:
     explorer = flat.explorer
     assert explorer.run_panel.impute.isEnabled()
     assert explorer.run_panel.impute.text() == "Generate"
-    assert explorer.model_panel.fit.text == "Needs no scan: makes MG of nobody, 8 × 6"
+    assert explorer.model_panel.fit.text == "Needs no scan: generates MG, 8 × 6"
     assert explorer.model_panel.models.currentData() == "pictures"
     assert not explorer.control_panel.preparation.isVisibleTo(explorer)
 
@@ -68,8 +68,21 @@ def test_a_flat_picture_hides_the_scans_and_keeps_them(flat: Dock) -> None:
     assert len(flat.session.study) == 1
 
 
+def test_a_scan_that_is_loaded_next_takes_the_place_of_the_picture(flat: Dock) -> None:
+    flat.explorer.impute()
+    flat.engine.finish()
+    flat.until(lambda: not flat.explorer.has_work)
+    flat.add(patient("T1"))
+    picture, scan = flat.viewer.layers
+    assert (picture.visible, scan.visible) == (False, True)
+    low, high = scan.extent.world[:, 0]
+    assert low <= flat.viewer.dims.point[0] <= high
+    assert flat.explorer.model_panel.fit.text.endswith("; the loaded scans are not read")
+
+
 def test_a_slider_of_the_latent_asks_for_another_picture(flat: Dock) -> None:
     flat.session.live = True
+    flat.engine.finish()
     editor = flat.explorer.control_panel.editors["latent"]
     editor.rows[1].slider.setValue(30)  # type: ignore[attr-defined]
     assert flat.engine.requests[-1].controls["latent"] == (0.0, 1.5)

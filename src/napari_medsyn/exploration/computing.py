@@ -13,6 +13,7 @@ from typing import Final
 from psygnal import Signal
 
 from napari_medsyn.exploration.engines.base import Engine
+from napari_medsyn.exploration.pacing import Pacing
 from napari_medsyn.exploration.requests import (
     Event,
     Failed,
@@ -60,6 +61,7 @@ class Computation:
         self._answered: Request | None = None
         self._failure: Failed | None = None
         self._is_closed = False
+        self._pacing = Pacing(self._compute_now, self._dispatch)
 
     @property
     def state(self) -> str:
@@ -96,6 +98,7 @@ class Computation:
         """Stop and give the engine's resources back; no signal is emitted afterwards."""
         if not self._is_closed:
             self._is_closed = True
+            self._pacing.end()
             self._engine.close()
 
     @property
@@ -107,10 +110,16 @@ class Computation:
         self._asked = request
         self._failure = None
         self._set_state(PREPARING)
+        self._pacing.begin()
         self._engine.submit(request, self._receive)
+
+    def _compute_now(self) -> None:
+        """Compute what is set by now; for whoever knows what is set."""
+        raise NotImplementedError
 
     def _drop(self) -> None:
         """Let nothing of what is being computed come through any more."""
+        self._pacing.end()
         if self.is_busy:
             self._generation += 1
             self._asked = None
@@ -131,17 +140,21 @@ class Computation:
             case SlabReady():
                 self._set_state(RUNNING)
                 self.slab_ready.emit(event)
+                self._pacing.show()
             case Finished():
                 self._results, self._answered = event, self._asked
                 self._set_state(IDLE)
                 self.finished.emit(event)
+                self._pacing.show()
             case Failed():
                 self._failure = event
                 self._set_state(FAILED)
                 self.failed.emit(event.message, event.detail)
+                self._pacing.show()
             case Stopped():
                 self._set_state(IDLE)
                 self.stopped.emit()
+                self._pacing.show()
 
     def _set_state(self, state: str) -> None:
         if state != self._state:

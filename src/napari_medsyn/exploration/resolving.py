@@ -28,6 +28,10 @@ GENERATED: Final = "generated"
 MASK: Final = "label"
 
 
+#: What undo brings back: control values, modalities switched off, targets.
+Step = tuple[tuple[tuple[str, Any], ...], frozenset[str], tuple[str, ...] | None]
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Snapshot:
     """All that a user has set, at one moment.
@@ -52,6 +56,11 @@ class Snapshot:
     viewport: Viewport | None = None
     options: PreparationOptions = field(default_factory=PreparationOptions)
     device: str = "auto"
+
+    @property
+    def step(self) -> Step:
+        """The part that undo brings back."""
+        return tuple(sorted(self.controls.items())), self.switched_off, self.targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +213,7 @@ def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
     unused = [
         f"{scan.name or scan.modality or 'A scan'} is not read: {_why_unused(scan, card)}"
         for scan in snapshot.study
-        if card is not None and scan.modality not in (*card.modalities, MASK)
+        if card is not None and card.inputs and scan.modality not in (*card.modalities, MASK)
     ]
     said = warnings(card, resolved.controls) if card is not None else ()
     given = [

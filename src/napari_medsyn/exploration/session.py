@@ -46,6 +46,7 @@ from napari_medsyn.exploration.resolving import (
     NotReady,
     Readiness,
     Snapshot,
+    Step,
     present_modalities,
     readiness,
     reference_of,
@@ -90,7 +91,7 @@ class Session(Computation):
         self.catalogue = catalogue or Catalogue()
         self._now = Snapshot()
         self._entry: Entry | None = None
-        self._history: History[_Step] = History(_step(self._now))
+        self._history: History[Step] = History(self._now.step)
         self._live = False
 
     # ---- what there is -------------------------------------------------------------
@@ -238,7 +239,7 @@ class Session(Computation):
         self._entry = entry
         self._change(package=entry.package, controls=values, targets=None)
         # Undo does not lead back to another model: its controls would not fit.
-        self._history = History(_step(self._now))
+        self._history = History(self._now.step)
         self.model_changed.emit()
         self.controls_changed.emit()
         self._follow()
@@ -359,17 +360,17 @@ class Session(Computation):
 
     def _set(self, topic: str, **fields: Any) -> None:
         """Change controls or switches: one step of undo."""
-        before = _step(self._now)
+        before = self._now.step
         self._change(**fields)
-        step = _step(self._now)
+        step = self._now.step
         if step == before:
             return
         self._history.push(step, topic)
         self.controls_changed.emit()
         self._follow()
 
-    def _restore(self, step: _Step) -> None:
-        if step == _step(self._now):
+    def _restore(self, step: Step) -> None:
+        if step == self._now.step:
             return
         controls, switched_off, targets = step
         self._change(controls=dict(controls), switched_off=switched_off, targets=targets)
@@ -380,20 +381,14 @@ class Session(Computation):
         self._now = replace(self._now, **fields)
 
     def _follow(self) -> None:
-        """Compute at once if the session is live and can."""
+        """Compute what has changed, if the session is live and can."""
         if not self._live or self._is_closed:
             return
-        resolved = resolve(self._now, self.card, self._next_generation)
-        if isinstance(resolved, NotReady):
+        if isinstance(resolve(self._now, self.card), NotReady):
             # What is computed is not what is set any more.
             self.cancel()
         else:
-            self._submit(resolved)
+            self._pacing.ask()
 
-
-#: What undo brings back: control values, modalities switched off, targets.
-_Step = tuple[tuple[tuple[str, Any], ...], frozenset[str], tuple[str, ...] | None]
-
-
-def _step(now: Snapshot) -> _Step:
-    return tuple(sorted(now.controls.items())), now.switched_off, now.targets
+    def _compute_now(self) -> None:
+        self._submit(request_or_refuse(resolve(self._now, self.card, self._next_generation)))

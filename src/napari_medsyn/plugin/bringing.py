@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_medsyn.plugin.layers import mark_of
+
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
 
@@ -15,10 +17,32 @@ def bring_into_view(viewer: Viewer, layer: Image) -> None:
     A flat picture has no place in a patient: all other layers are hidden while it is
     shown (they stay in the list, a click brings them back).
     """
-    is_flat = layer.data.shape[0] == 1
-    if is_flat:
+    if _is_flat(layer):
         for other in viewer.layers:
             other.visible = other is layer
+    _show_middle(viewer, layer)
+
+
+def make_room(viewer: Viewer) -> None:
+    """Hide flat pictures of nobody, now that the viewer has a patient's scan to show."""
+    pictures = [layer for layer in viewer.layers if layer.visible and _is_flat_picture(layer)]
+    for picture in pictures:
+        picture.visible = False
+    if pictures:
+        _show_middle(viewer, viewer.layers[-1])
+
+
+def _is_flat_picture(layer: Layer) -> bool:
+    mark = mark_of(layer)
+    return mark is not None and mark.role == "generated" and _is_flat(layer)
+
+
+def _is_flat(layer: Layer) -> bool:
+    return bool(layer.data.shape[0] == 1)
+
+
+def _show_middle(viewer: Viewer, layer: Layer) -> None:
+    """Show the middle plane of `layer`, fitted to the canvas."""
     sliced = [axis for axis in viewer.dims.not_displayed if axis >= viewer.dims.ndim - 3]
     for axis in sliced:
         own = axis - (viewer.dims.ndim - 3)

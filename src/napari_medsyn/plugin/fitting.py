@@ -19,7 +19,8 @@ def fit_line(session: Session) -> tuple[str, str]:
     if not reads and card is not None and needs_no_scan(card):
         shape = card.grid.shape[:2] if card.grid.dim == "2D" else card.grid.shape
         size = " × ".join(str(number) for number in shape)
-        return f"Needs no scan: makes {gives} of nobody, {size}", "good"
+        unread = "; the loaded scans are not read" if len(session.study) else ""
+        return f"Needs no scan: generates {gives}, {size}{unread}", "good"
     return f"Fits: reads {reads}" + (f"; imputes {gives}" if gives else ""), "good"
 
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.exploration.session import Session
+from napari_medsyn.plugin.bringing import make_room
 from napari_medsyn.plugin.dispatch import Background, Outcome
 from napari_medsyn.plugin.layers import mark_of
 from napari_medsyn.plugin.loading import (
@@ -190,6 +191,8 @@ class Intake:
         except MedsynError as error:
             self.layers.forget(scan.id)
             self._say(str(error), "bad", "")
+        else:
+            make_room(self._viewer)
 
     def _is_selected(self, layer: Layer) -> bool:
         return layer in self._viewer.layers.selection
