@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import IO, Any, Final, cast
 
 import numpy as np
@@ -29,6 +29,7 @@ from napari_medsyn.errors import EngineError, UnusableModel
 from napari_medsyn.models.families import usable_cpus
 from napari_medsyn.models.isolated.architecture import PythonArchitecture
 from napari_medsyn.models.isolated.frames import BadFrame, read_frame, write_frame
+from napari_medsyn.models.isolated.watching import Watchdog
 from napari_medsyn.registry.card import CARD_NAME, ModelCard
 from napari_medsyn.registry.consent import require_consent
 from napari_medsyn.registry.packages import CODE, verify
@@ -116,10 +117,7 @@ class Runner:
             self._folder()
             raise
         self._end = weakref.finalize(self, _end, self._process)
-        self._answers: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(
-            target=_listen, args=(self._process, self._answers), name="medsyn-package", daemon=True
-        ).start()
+        self._watchdog = Watchdog(self._process.kill)
 
     @property
     def pid(self) -> int:
@@ -174,22 +172,24 @@ class Runner:
         self._folder()
 
     def _answer(self, limit_s: float) -> Any:
-        """The next frame; ends the process if there is none."""
+        """The next frame; ends the process if there is none in time."""
         try:
-            answer = self._answers.get(timeout=limit_s)
-        except Empty:
+            with self._watchdog.until(limit_s):
+                return read_frame(cast("Any", self._process.stdout))
+        except (EOFError, OSError, ValueError, BadFrame) as error:
+            # Read on this thread: through another one, every picture would wait twice for
+            # the processor.
+            sentence = self._obituary(error, limit_s)
             self.close()
-            raise EngineError(
+            raise EngineError(sentence) from error
+
+    def _obituary(self, why: Exception, limit_s: float) -> str:
+        """Why there was no answer, as a sentence for the user."""
+        if self._watchdog.has_bitten:
+            return (
                 f"The package {self._name} took longer than {limit_s:g} s and was ended; your "
                 "scans and results are safe."
-            ) from None
-        if isinstance(answer, Exception):
-            sentence = self._obituary(answer)
-            self.close()
-            raise EngineError(sentence) from answer
-        return answer
-
-    def _obituary(self, why: Exception) -> str:
+            )
         if isinstance(why, BadFrame):
             return f"The package {self._name} gave an answer that cannot be read ({why})."
         code = self._process.wait()
@@ -340,16 +340,6 @@ def _environment(work: Path, device: str) -> dict[str, str]:
         if name in os.environ and name not in variables:
             variables[name] = os.environ[name]
     return variables
-
-
-def _listen(process: subprocess.Popen[bytes], answers: SimpleQueue[Any]) -> None:
-    """Pass on what the process says, until its end."""
-    stream = cast("IO[bytes]", process.stdout)
-    try:
-        while True:
-            answers.put(read_frame(cast("Any", stream)))
-    except (EOFError, OSError, ValueError, BadFrame) as error:
-        answers.put(error)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

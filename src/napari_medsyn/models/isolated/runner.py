@@ -11,8 +11,8 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from napari_medsyn.models.isolated import fences
@@ -41,10 +41,14 @@ def main() -> None:
     # From here on the kernel watches; numpy starts threads, so it could not come earlier.
     from napari_medsyn.models.isolated.frames import read_frame, write_frame
 
-    questions = _listen(requests, read_frame)
+    _watch(settings["parent"])
     package = Package(settings)
     while True:
-        header, arrays = questions.get()
+        try:
+            header, arrays = read_frame(requests)
+        except EOFError:
+            # Not an error to report: there is nobody left to report it to.
+            os._exit(0)
         try:
             told, pictures = package.answer(header, arrays)
             told["fences"] = standing
@@ -65,19 +69,20 @@ def _own_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def _listen(requests: BinaryIO, read_frame: Callable[[BinaryIO], Any]) -> SimpleQueue[Any]:
-    """Read questions on a thread, which ends this process when there is nobody to ask."""
-    questions: SimpleQueue[Any] = SimpleQueue()
+def _watch(parent: int) -> None:
+    """End this process soon after the one that started it, also amid a call.
 
-    def listen() -> None:
-        while True:
-            try:
-                questions.put(read_frame(requests))
-            except BaseException:  # noqa: BLE001 - closed, or out of step: there is no going on
-                os._exit(0)
+    Linux does that by itself, see `fences.die_with`; and a read that finds nobody ends it.
+    """
 
-    threading.Thread(target=listen, name="medsyn-questions", daemon=True).start()
-    return questions
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    # On Windows the parent's number stays what it was.
+    if os.name == "posix":
+        threading.Thread(target=watch, name="medsyn-lifeline", daemon=True).start()
 
 
 def _problem(error: BaseException) -> dict[str, Any]:
@@ -117,19 +122,17 @@ class Package:
             array of this name, or None), `seed`, `resident`.
         arrays : `latent`, float32.
         """
-        from time import perf_counter
-
         function = self._function or self._import()
         keywords = dict(header["keywords"])
         if header["latent"] is not None:
             # A copy, as writable as medigan's own.
             keywords[header["latent"]] = arrays["latent"].copy()
         self._seed = header["seed"]
-        began = perf_counter()
+        began = time.perf_counter()
         returned = self._call(function, keywords, resident=header["resident"])
         if self._residence is not None and not self._residence.end():
             returned = self._call(function, keywords, resident=False)
-        seconds = perf_counter() - began
+        seconds = time.perf_counter() - began
         self._tidy()
         pictures, texts = sample_of(returned)
         named = {str(number): picture for number, picture in enumerate(pictures)}
