@@ -454,3 +454,45 @@ def test_any_damage_ends_in_a_sentence(form: str, tmp_path: Path) -> None:
         except MedsynError:
             refused += 1
     assert 30 < refused < 100
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        named("_codecs", "encode") + b"h\x00" + text("latin1") + b"\x86R",
+        named("torch", "Size") + b"h\x01\x85R",
+        named("builtins", "set") + b"h\x01\x85R",
+        named("collections", "OrderedDict") + b"h\x02\x85R",
+        named("torch.storage", "_load_from_bytes") + b"h\x03\x85R",
+        named("numpy.core.numeric", "_frombuffer")
+        + b"(h\x03"
+        + named("numpy", "dtype")
+        + b"X\x02\x00\x00\x00i1\x89\x88\x87R"
+        + b"h\x04X\x01\x00\x00\x00CtR",
+    ],
+)
+def test_copies_of_one_value_are_counted(again: bytes, tmp_path: Path) -> None:
+    """Each call is some 30 bytes and copies 100 kB: a small file would fill the memory."""
+    nested = torch_legacy(torch.zeros(100_000).untyped_storage())
+    values = [
+        text("x" * 100_000) + b"q\x00",
+        b"]q\x01(" + b"N" * 20_000 + b"e",
+        b"}q\x02(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(20_000)) + b"u",
+        b"B" + struct.pack("<I", len(nested)) + nested + b"q\x03",
+        b"J" + struct.pack("<i", len(nested)) + b"\x85q\x04",
+    ]
+    tracemalloc.start()
+    with pytest.raises(UnusableFile, match="again and again"):
+        read(tmp_path, stream(b"(", *values, again * 500, b"t"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+def test_storages_read_as_many_kinds_are_counted(tmp_path: Path) -> None:
+    kinds = ("Float", "Int", "BFloat16", "Half", "Short", "Byte", "Char")
+    sizes = {"Float": 4, "Int": 4, "BFloat16": 2, "Half": 2, "Short": 2, "Byte": 1, "Char": 1}
+    views = [tensor(2**16 // sizes[k], 0, (1,), (1,), kind=f"{k}Storage") for k in kinds]
+
+    with pytest.raises(UnusableFile, match="again and again"):
+        read(tmp_path, archive(stream(b"(", *views, b"t"), {"0": bytes(2**16)}))

@@ -11,7 +11,7 @@ import io
 import mmap
 import struct
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -120,19 +120,17 @@ class _Archive:
         self._order: ByteOrder = "little"
         if f"{self._prefix}byteorder" in names and self._bytes("byteorder", 16) == b"big":
             self._order = "big"
-        self._opened: dict[StorageId, NDArray[Any]] = {}
+        self._size = size
 
     def tree(self, may_stay: Collection[str]) -> Any:
         """The content of data.pkl."""
-        pickle = read_pickle(io.BytesIO(self._bytes("data.pkl", MAX_ARCHIVED_PICKLE)))
-        return understand(pickle, self._storage, _nested_storage, may_stay)
+        content = self._bytes("data.pkl", MAX_ARCHIVED_PICKLE)
+        opened = _Storages(self._content, self._order, self._size)
+        pickle = read_pickle(io.BytesIO(content))
+        return understand(pickle, opened, _nested_storage, len(content), may_stay)
 
-    def _storage(self, persistent_id: Any) -> NDArray[Any]:
-        wanted = StorageId.of(persistent_id)
-        if wanted not in self._opened:
-            content = self._bytes(f"data/{wanted.key}", wanted.bytes)
-            self._opened[wanted] = storage_values(wanted, content, self._order)
-        return self._opened[wanted]
+    def _content(self, wanted: StorageId) -> bytes:
+        return self._bytes(f"data/{wanted.key}", wanted.bytes)
 
     def _bytes(self, name: str, at_most: int) -> bytes:
         try:
@@ -147,11 +145,39 @@ class _Archive:
         return self._archive.read(member)
 
 
+class _Storages:
+    """Persistent id to the numbers of a storage, each read once.
+
+    Parameters
+    ----------
+    content : gives the bytes of one.
+    order : of the bytes of a number.
+    size : bytes of the whole file; what is read may be four times as much, since
+        half precision doubles and parts of a storage may overlap.
+    """
+
+    def __init__(self, content: Callable[[StorageId], bytes], order: ByteOrder, size: int) -> None:
+        self._content = content
+        self._order = order
+        self._left = 4 * size
+        self._opened: dict[StorageId, NDArray[Any]] = {}
+
+    def __call__(self, persistent_id: Any) -> NDArray[Any]:
+        wanted = StorageId.of(persistent_id)
+        if wanted not in self._opened:
+            values = storage_values(wanted, self._content(wanted), self._order)
+            self._left -= values.nbytes
+            if self._left < 0:
+                raise StrangePickle("it reads its storages again and again")
+            self._opened[wanted] = values
+        return self._opened[wanted]
+
+
 def _read_stream(stream: Stream, may_stay: Collection[str]) -> Any:
     """A plain pickle, or what `torch.save` wrote before it wrote archives."""
     first = read_pickle(stream)
     if first.value != _MAGIC:
-        return understand(first, _nowhere, _nested_storage, may_stay)
+        return understand(first, _nowhere, _nested_storage, stream.tell(), may_stay)
     return _read_legacy(stream, Limits(), may_stay)
 
 
@@ -175,13 +201,10 @@ def _read_legacy(stream: Stream, limits: Limits, may_stay: Collection[str]) -> A
         raise StrangePickle("it does not come from a little-endian computer")
     content = read_pickle(stream, limits)
     keys = read_pickle(stream, limits).value
+    size = stream.tell()
     table = _storages(stream, content, keys)
-
-    def opened(persistent_id: Any) -> NDArray[Any]:
-        wanted = StorageId.of(persistent_id)
-        return storage_values(wanted, table[wanted.key], "little")
-
-    return understand(content, opened, _refuse_nested, may_stay)
+    opened = _Storages(lambda wanted: table[wanted.key], "little", stream.tell())
+    return understand(content, opened, _refuse_nested, size, may_stay)
 
 
 def _storages(stream: Stream, content: Pickle, keys: Any) -> dict[str, bytes]:

@@ -24,12 +24,14 @@ from napari_medsyn.registry.importers.pickled_nodes import (
 
 #: Containers in containers; a network's modules need some 40.
 MAX_DEPTH: Final = 150
+#: Bytes that the calls of the smallest pickle may copy.
+_LEEWAY: Final = 2**20
 #: Gives the numbers of a storage, (n,).
 Opener = Callable[[Any], NDArray[Any]]
 
 
 def understand(
-    pickle: Pickle, opened: Opener, nested: Opener, may_stay: Collection[str] = ()
+    pickle: Pickle, opened: Opener, nested: Opener, size: int, may_stay: Collection[str] = ()
 ) -> Any:
     """Plain data and arrays from a pickle, all references that were shared still shared.
 
@@ -38,6 +40,7 @@ def understand(
     pickle : as it was read.
     opened : persistent id to the numbers of a storage.
     nested : bytes of a storage that was saved by itself to its numbers.
+    size : of the pickle, bytes; what its calls copy may not be much more.
     may_stay : names, such as "torch.nn.modules.linear.Linear", whose calls stay inert
         `Call` nodes with their arguments understood; one that ends in "." stands for all
         below it.
@@ -50,7 +53,7 @@ def understand(
     for call in pickle.calls:
         if _meaning(call.name) is None and not _is_among(call.name, may_stay):
             raise StrangePickle(f"it calls {call.name}; refused, nothing was run")
-    return _Reader(opened, nested).value(pickle.value)
+    return _Reader(opened, nested, 4 * size + _LEEWAY).value(pickle.value)
 
 
 def _is_among(name: str, names: Collection[str]) -> bool:
@@ -60,11 +63,12 @@ def _is_among(name: str, names: Collection[str]) -> bool:
 class _Reader:
     """Turns nodes into values, each node once."""
 
-    def __init__(self, opened: Opener, nested: Opener) -> None:
+    def __init__(self, opened: Opener, nested: Opener, at_most: int) -> None:
         self._opened = opened
         self.nested = nested
         self._done: dict[int, Any] = {}
         self._depth = 0
+        self._left = at_most
 
     def value(self, node: Any) -> Any:
         """What a node stands for."""
@@ -114,13 +118,29 @@ class _Reader:
             return self._inert(call)
         arguments = tuple(self.value(argument) for argument in call.arguments)
         if meaning is _mapping:
-            return self._filled(call, _mapping(self, call, arguments), call.items)
+            copied = _mapping(self, call, arguments)
+            self._spend(copied)
+            return self._filled(call, copied, call.items)
         try:
-            return meaning(self, call, arguments)
+            made = meaning(self, call, arguments)
         except StrangePickle:
             raise
         except (TypeError, IndexError, ValueError) as error:
             raise StrangePickle(f"it calls {call.name} with other arguments than usual") from error
+        if meaning not in _VIEWS:
+            self._spend(made)
+        return made
+
+    def _spend(self, made: Any) -> None:
+        """Count what a call copied: a few bytes can ask for a copy of the same large value."""
+        if isinstance(made, np.ndarray):
+            self._left -= made.nbytes
+        elif isinstance(made, bytes | str):
+            self._left -= len(made)
+        elif isinstance(made, list | tuple | dict):
+            self._left -= 8 * len(made)
+        if self._left < 0:
+            raise StrangePickle("it makes the same values again and again")
 
     def _inert(self, call: Call) -> Call:
         made = Call(call.function, ())
@@ -327,3 +347,5 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     **{f"{module}multiarray.scalar": _scalar for module in _NUMPY},
     **{f"{module}numeric._frombuffer": _buffer for module in _NUMPY},
 }
+#: Those that give what was there, seen another way.
+_VIEWS: Final = frozenset({_tensor, _parameter, _tensor_with_attributes})
