@@ -87,7 +87,8 @@ class Quantity(_Label):
         """The control of the card."""
         made = super().control()
         if self.kind == "continuous":
-            made.setdefault("step", (self.maximum - self.minimum) / 100)
+            # A hundredth of the range; where there is none, the control's own check says so.
+            made.setdefault("step", abs(self.maximum - self.minimum) / 100 or 1.0)
         return made
 
     def encoding(self) -> dict[str, Any]:
