@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-
 from safetensors.torch import load_file
 from tests.registry.importers._snapshots import pickled, snapshot
 from tests.registry.importers._streams import FORMATS
