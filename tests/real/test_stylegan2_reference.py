@@ -13,7 +13,7 @@ from napari_medsyn.models.stylegan2.network import Generator, Layout
 
 pytestmark = pytest.mark.real
 
-LAYOUT = Layout(z=16, c=3, w=16, resolution=32, channels=1, layers=2, base=512, most=16)
+LAYOUT = Layout(z=16, c=3, w=16, channels=1, layers=2, features=(16, 16, 16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,10 @@ def reference(shared: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def generator(shared: Path) -> Generator:
-    net = Generator(LAYOUT)
     weights = load_file(shared / "reference" / "stylegan2" / "stylegan2_small.safetensors")
+    layout = Layout.from_shapes({name: tensor.shape for name, tensor in weights.items()})
+    assert layout == LAYOUT
+    net = Generator(layout)
     net.load_state_dict(weights, strict=True)
     return net.eval()
 

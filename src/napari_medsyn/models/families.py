@@ -27,6 +27,7 @@ TABLE: Final[Mapping[str, str]] = {
     "monai-gan": "napari_medsyn.models.monai.gan:load",
     "dcgan": "napari_medsyn.models.dcgan_family:load",
     "python": "napari_medsyn.models.isolated.family:load",
+    "stylegan2": "napari_medsyn.models.stylegan2.family:load",
 }
 
 

@@ -33,6 +33,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * ACTIVATION_GAIN
 
 
+def bounded(x: Tensor, clamp: float | None) -> Tensor:
+    """`x` within ±clamp, if there is a bound."""
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
 class Linear(nn.Module):
     """A fully connected layer with an equalised learning rate.
 
@@ -120,13 +125,21 @@ class StyledConv(nn.Module):
     style : numbers of a style vector.
     resolution : height and width of what it gives.
     double : whether it doubles them.
+    clamp : bound of what it gives, None for none.
     """
 
     noise_const: Tensor
     resample_filter: Tensor
 
     def __init__(
-        self, inputs: int, outputs: int, style: int, resolution: int, *, double: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        style: int,
+        resolution: int,
+        *,
+        double: bool = False,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.affine = Linear(style, inputs, bias=1.0)
@@ -136,6 +149,7 @@ class StyledConv(nn.Module):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", binomial_filter())
         self._double = double
+        self._clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
         """(N, inputs, h, h) under styles (N, style); `noise` (…, H, H) or None for no noise."""
@@ -144,14 +158,17 @@ class StyledConv(nn.Module):
             x = smoothed(F.pad(x, (1, 1, 1, 1)), self.resample_filter)
         if noise is not None:
             x = x + noise * self.noise_strength
-        return activate(x + self.bias[None, :, None, None])
+        return bounded(activate(x + self.bias[None, :, None, None]), self._clamp)
 
 
 class ToImage(nn.Module):
     """From features to the channels of the picture."""
 
-    def __init__(self, inputs: int, channels: int, style: int) -> None:
+    def __init__(
+        self, inputs: int, channels: int, style: int, *, clamp: float | None = None
+    ) -> None:
         super().__init__()
+        self._clamp = clamp
         self.affine = Linear(style, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(channels, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -160,4 +177,5 @@ class ToImage(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, inputs, H, W) under styles (N, style) to (N, channels, H, W)."""
         styles = self.affine(w) * self._gain
-        return scaled(x, self.weight, styles) + self.bias[None, :, None, None]
+        picture = scaled(x, self.weight, styles) + self.bias[None, :, None, None]
+        return bounded(picture, self._clamp)

@@ -7,10 +7,9 @@ Written anew from the papers; see `tests/real/test_stylegan2_reference.py`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,18 +27,6 @@ from napari_medsyn.models.stylegan2.layers import (
 #: Learning rate of the mapping network relative to the rest (paper, appendix B).
 MAPPING_RATE: Final = 0.01
 
-#: Bounds that no published snapshot comes near; a card beyond them is an attack on memory.
-_BOUNDS: Final = {
-    "z": (1, 4096),
-    "c": (0, 1024),
-    "w": (1, 4096),
-    "resolution": (8, 2048),
-    "channels": (1, 16),
-    "layers": (1, 16),
-    "base": (1, 2**20),
-    "most": (1, 4096),
-}
-
 Noise = Literal["const", "none"]
 
 
@@ -50,56 +37,73 @@ class Layout:
     Parameters
     ----------
     z, c, w : numbers of the latent, of the labels (0 without any) and of a style.
-    resolution : height and width of the picture, a power of two, at least 8.
     channels : of the picture.
     layers : of the mapping network.
-    base, most : features at a resolution are base / resolution, at most `most`.
+    features : channels at 4, 8, … pixels, up to the height and width of the picture.
+    rate : learning rate of the mapping network relative to the rest.
+    clamp : features are kept within ±clamp; None for no bound.
     """
 
     z: int
     c: int
     w: int
-    resolution: int
     channels: int
     layers: int
-    base: int = 32768
-    most: int = 512
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in _BOUNDS.items():
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} {getattr(self, name)} is not within {least} to {most}")
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise ValueError(f"resolution {self.resolution} is not a power of two from 8 on")
+    features: tuple[int, ...]
+    rate: float = MAPPING_RATE
+    clamp: float | None = None
 
     @classmethod
-    def from_card(cls, architecture: Mapping[str, Any]) -> Layout:
-        """The sizes as a card's `architecture` gives them, by the names above.
+    def from_shapes(
+        cls,
+        shapes: Mapping[str, Sequence[int]],
+        *,
+        rate: float = MAPPING_RATE,
+        clamp: float | None = None,
+    ) -> Layout:
+        """The sizes that the tensors of a snapshot have.
+
+        Parameters
+        ----------
+        shapes : name of a parameter or buffer to its shape.
 
         Raises
         ------
-        ValueError, KeyError, TypeError : one is missing, strange or out of bounds.
+        KeyError : a tensor is missing that every such generator has.
         """
-        names = ("z", "c", "w", "resolution", "channels", "layers", "base", "most")
-        values = {name: architecture[name] for name in names}
-        for name, value in values.items():
-            if type(value) is not int:
-                raise TypeError(f"{name} {value!r} is not a whole number")
-        return cls(**values)
+        resolutions = [4]
+        while f"synthesis.b{2 * resolutions[-1]}.conv1.bias" in shapes:
+            resolutions.append(2 * resolutions[-1])
+        layers = 0
+        while f"mapping.fc{layers}.weight" in shapes:
+            layers += 1
+        w, inputs = shapes["mapping.fc0.weight"]
+        c = shapes["mapping.embed.weight"][1] if "mapping.embed.weight" in shapes else 0
+        return cls(
+            z=inputs - (w if c else 0),
+            c=c,
+            w=w,
+            channels=shapes["synthesis.b4.torgb.bias"][0],
+            layers=layers,
+            features=tuple(shapes[f"synthesis.b{r}.conv1.bias"][0] for r in resolutions),
+            rate=rate,
+            clamp=clamp,
+        )
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the picture."""
+        return self.resolutions[-1]
 
     @property
     def resolutions(self) -> tuple[int, ...]:
         """4, 8, … up to that of the picture."""
-        return tuple(2**n for n in range(2, int(math.log2(self.resolution)) + 1))
+        return tuple(4 * 2**n for n in range(len(self.features)))
 
     @property
     def styles(self) -> int:
         """How many style vectors a picture takes: one for each convolution, one for the end."""
-        return 2 * len(self.resolutions)
-
-    def features(self, resolution: int) -> int:
-        """Channels of the features at `resolution`."""
-        return max(1, min(self.base // resolution, self.most))
+        return 2 * len(self.features)
 
 
 class MappingNetwork(nn.Module):
@@ -119,7 +123,7 @@ class MappingNetwork(nn.Module):
         self._layers = layout.layers
         inputs = layout.z + (layout.w if layout.c else 0)
         for number in range(layout.layers):
-            self.add_module(f"fc{number}", Linear(inputs, layout.w, MAPPING_RATE))
+            self.add_module(f"fc{number}", Linear(inputs, layout.w, layout.rate))
             inputs = layout.w
         self.register_buffer("w_avg", torch.zeros(layout.w))
 
@@ -142,22 +146,23 @@ class Block(nn.Module):
     Parameters
     ----------
     layout : sizes.
-    resolution : of the features; the first block, 4, begins with a constant.
+    number : of the block; the first one, 0, begins with a constant.
     """
 
     resample_filter: Tensor
 
-    def __init__(self, layout: Layout, resolution: int) -> None:
+    def __init__(self, layout: Layout, number: int) -> None:
         super().__init__()
-        own = layout.features(resolution)
-        self.is_first = resolution == 4
+        own, resolution = layout.features[number], layout.resolutions[number]
+        self.is_first = number == 0
         if self.is_first:
             self.const = nn.Parameter(torch.randn(own, 4, 4))
         else:
-            before = layout.features(resolution // 2)
-            self.conv0 = StyledConv(before, own, layout.w, resolution, double=True)
-        self.conv1 = StyledConv(own, own, layout.w, resolution)
-        self.torgb = ToImage(own, layout.channels, layout.w)
+            before = layout.features[number - 1]
+            sizes = (before, own, layout.w, resolution)
+            self.conv0 = StyledConv(*sizes, double=True, clamp=layout.clamp)
+        self.conv1 = StyledConv(own, own, layout.w, resolution, clamp=layout.clamp)
+        self.torgb = ToImage(own, layout.channels, layout.w, clamp=layout.clamp)
         self.register_buffer("resample_filter", binomial_filter())
 
     @property
@@ -193,8 +198,8 @@ class Synthesis(nn.Module):
     def __init__(self, layout: Layout) -> None:
         super().__init__()
         self._resolutions = layout.resolutions
-        for resolution in layout.resolutions:
-            self.add_module(f"b{resolution}", Block(layout, resolution))
+        for number, resolution in enumerate(layout.resolutions):
+            self.add_module(f"b{resolution}", Block(layout, number))
 
     def blocks(self) -> Iterator[Block]:
         """The blocks from coarse to fine."""
