@@ -27,7 +27,7 @@ from napari_medsyn.models.mmhvae import MMHVAE, Topology
 from napari_medsyn.models.mmhvae_family import MMHVAEFamily
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.importers.mmhvae_checkpoint import import_checkpoint
-from napari_medsyn.registry.importers.mmhvae_checkpoint_layout import Layout, shapes
+from napari_medsyn.registry.importers.mmhvae_checkpoint_layout import PublishedLayout, shapes
 from napari_medsyn.registry.packages import sha256_of, verify
 
 #: What the release calls our modalities.
@@ -161,7 +161,7 @@ def test_hyperparameters_follow_from_shapes(topology: Topology, tmp_path: Path) 
 
 def test_the_shapes_are_those_of_the_network() -> None:
     for topology in (PUBLISHED, Topology.published(base=4, pools=2, maximum=16, head_features=6)):
-        layout = Layout(
+        layout = PublishedLayout(
             topology.modalities,
             topology.widths,
             topology.side,
@@ -176,7 +176,9 @@ def test_the_shapes_are_those_of_the_network() -> None:
 def test_the_full_release_has_its_536_tensors_and_13774770_parameters() -> None:
     """Both figures are from the authors' class with its default settings."""
     made = shapes(
-        Layout(("us", "t2", "cet1", "flair"), (16, 32, 64, 128, 128, 128, 128), 192, 256, 8, 6)
+        PublishedLayout(
+            ("us", "t2", "cet1", "flair"), (16, 32, 64, 128, 128, 128, 128), 192, 256, 8, 6
+        )
     )
 
     assert len(made) == 536

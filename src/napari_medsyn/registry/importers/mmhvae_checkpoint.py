@@ -24,7 +24,7 @@ from napari_medsyn.registry.importers.checkpoints_package import (
 )
 from napari_medsyn.registry.importers.mmhvae_checkpoint_layout import (
     ForeignLayout,
-    Layout,
+    PublishedLayout,
     State,
     check,
     infer,
@@ -113,7 +113,9 @@ def import_checkpoint(
     return [*changes, *_unknown(fields, licence, spacing_mm)]
 
 
-def _renamed(state: State, layout: Layout) -> tuple[State, Layout, dict[str, str]]:
+def _renamed(
+    state: State, layout: PublishedLayout
+) -> tuple[State, PublishedLayout, dict[str, str]]:
     """The state under our names of the modalities, and which became which."""
     table = {m: MODALITIES.get(m.lower(), m) for m in layout.modalities}
     if len(set(table.values())) < len(table):
@@ -124,7 +126,7 @@ def _renamed(state: State, layout: Layout) -> tuple[State, Layout, dict[str, str
         if parts[0] in ("first_conv", "conv_blocks_context", "td", "final_blocks"):
             parts[1] = table[parts[1]]
         renamed[".".join(parts)] = value
-    named = Layout(
+    named = PublishedLayout(
         tuple(table.values()),
         layout.widths,
         layout.side,
@@ -152,14 +154,14 @@ def _finite(state: State) -> State:
     return made
 
 
-def _spacing(layout: Layout, spacing_mm: float | None) -> float:
+def _spacing(layout: PublishedLayout, spacing_mm: float | None) -> float:
     if spacing_mm is not None:
         return spacing_mm
     return _REMIND_MM if "US" in layout.modalities else _HEAD_MM / layout.side
 
 
 def _card(
-    layout: Layout, model_id: str, licence: str | None, spacing_mm: float | None
+    layout: PublishedLayout, model_id: str, licence: str | None, spacing_mm: float | None
 ) -> dict[str, Any]:
     """The card but for files and provenance."""
     spacing = _spacing(layout, spacing_mm)
@@ -252,7 +254,7 @@ def _controls(names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _limitations(layout: Layout, spacing: float) -> list[str]:
+def _limitations(layout: PublishedLayout, spacing: float) -> list[str]:
     """What must be known before the results are believed."""
     return [
         "Imported, not measured by us: no figure of quality is known for it here.",

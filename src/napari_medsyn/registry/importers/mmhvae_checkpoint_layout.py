@@ -37,7 +37,7 @@ class ForeignLayout(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PublishedLayout:
     """What determines a published network.
 
     Parameters
@@ -115,7 +115,7 @@ def _common_prefix(tree: Mapping[Any, Any]) -> str:
     return prefix
 
 
-def infer(state: Mapping[str, NDArray[Any]]) -> Layout:
+def infer(state: Mapping[str, NDArray[Any]]) -> PublishedLayout:
     """The hyper-parameters that the names and shapes of a state dict determine.
 
     Raises
@@ -144,7 +144,7 @@ def infer(state: Mapping[str, NDArray[Any]]) -> Layout:
         )
     head = f"final_blocks.{_heads(state)[0]}."
     blocks = sum(name.startswith(head) and name.endswith("conv_block.1.bias") for name in state)
-    return Layout(
+    return PublishedLayout(
         modalities,
         widths,
         small * 2 ** (scales - 1),
@@ -174,7 +174,7 @@ def named_heads(state: State, modalities: Iterable[str]) -> tuple[State, bool]:
     return renamed, True
 
 
-def check(state: Mapping[str, NDArray[Any]], layout: Layout) -> None:
+def check(state: Mapping[str, NDArray[Any]], layout: PublishedLayout) -> None:
     """Compare every name and shape with those of the network.
 
     Raises
@@ -199,12 +199,12 @@ def _some(names: list[str]) -> str:
     return f"{names[0]} and {len(names) - 1} more are"
 
 
-def shapes(layout: Layout) -> Shapes:
+def shapes(layout: PublishedLayout) -> Shapes:
     """Name to shape of every tensor of a published network, in its order of modules."""
     return dict(_shapes(layout))
 
 
-def _shapes(t: Layout) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _shapes(t: PublishedLayout) -> Iterator[tuple[str, tuple[int, ...]]]:
     widths, deepest = t.widths, t.widths[-1]
     small = t.side // 2 ** (len(widths) - 1)
     flat = deepest * small * small
