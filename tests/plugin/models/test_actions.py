@@ -173,7 +173,7 @@ def test_an_import_asks_runs_and_tells(
 
     def import_model(kind: str, source: Path, options: object, ticket: jobs.Ticket) -> jobs.Done:
         asked.append((kind, source, options))
-        return jobs.Done("Installed X. 1 note below.", "no preview", None, "note")
+        return jobs.Done("Installed X. 1 note in the details.", "no preview", None, "note")
 
     monkeypatch.setattr(jobs, "import_model", import_model)
     dock.catalogue_buttons.import_asked.emit(IMPORTERS[2])
@@ -182,7 +182,7 @@ def test_an_import_asks_runs_and_tells(
     dialog.start.click()
     at_rest(dock, qtbot)
     assert asked == [("monai-bundle", Path("/a/bundle"), [("--id", ""), ("--licence", "")])]
-    assert dock.message.text == "Installed X. 1 note below."
+    assert dock.message.text == "Installed X. 1 note in the details."
     assert dock.message.detail == "no preview"
 
 

@@ -117,3 +117,20 @@ def test_facets_are_the_values_that_occur() -> None:
     assert facets.modalities == ("CT", "FLAIR", "T1", "T2")
     assert facets.dims == ("2D", "3D")
     assert facets.metrics == ("FID", "PSNR")
+
+
+def test_a_figure_measured_otherwise_than_most_is_marked() -> None:
+    other = {**metric("FID", 7.0), "data_set": "elsewhere"}
+    entries = [
+        made_entry("a", metrics=[metric("FID", 60.0)]),
+        made_entry("b", metrics=[metric("FID", 50.0)]),
+        made_entry("c", metrics=[other]),
+    ]
+    rows = make_rows(entries, study_of("T1"), nobody_consents)
+    figures = arrange(rows, Query(metric="FID", sort="metric")).figures
+    assert {key[-1]: figure.is_comparable for key, figure in figures.items()} == {
+        "a": True,
+        "b": True,
+        "c": False,
+    }
+    assert "elsewhere" in figures["/models/c"].notes[0]

@@ -208,7 +208,7 @@ def test_an_import_is_installed_and_its_notes_are_told(
 
     done = jobs.import_model("mmhvae", source, options, ticket)
 
-    assert done.sentence == "Installed Imported. 2 notes below."
+    assert done.sentence == "Installed Imported. 2 notes in the details."
     assert (done.detail, done.degree) == ("no preview\nno licence", "note")
     assert names_in(home / "models") == ["imported"]
     (arguments,) = asked

@@ -19,9 +19,9 @@ from tests.plugin.models._made import (
     study_of,
 )
 
-from napari_medsyn.plugin.models.arranging import Query, arrange
+from napari_medsyn.plugin.models.arranging import Figure, Query, arrange
 from napari_medsyn.plugin.models.rows import make_rows
-from napari_medsyn.plugin.models.table import COLUMNS, ModelTable, TableView
+from napari_medsyn.plugin.models.table import COLUMNS, ModelTable, TableView, figure_text
 
 Role = Qt.ItemDataRole
 KEYS = [column[0] for column in COLUMNS]
@@ -80,6 +80,12 @@ def test_the_state_is_told_in_words_to_those_who_do_not_see_it(make_view: MakeVi
     view = make_view(broken_entry())
     spoken = cell(view, 0, "state", Role.AccessibleTextRole)
     assert spoken == "Broken: torn: weights are missing"
+
+
+def test_a_figure_that_stands_alone_has_a_star() -> None:
+    assert figure_text(Figure(9.512, "lower")) == "9.512 ↓"
+    assert figure_text(Figure(0.5, "higher", is_comparable=False)) == "0.5 ↑*"
+    assert figure_text(None) == ""
 
 
 def test_tooltips_escape_what_cards_say(make_view: MakeView) -> None:

@@ -47,10 +47,18 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A model's value of the chosen metric, which direction is better, and what to know of it."""
+    """A model's value of the chosen metric.
+
+    Parameters
+    ----------
+    value, direction : the figure, and which way is better.
+    is_comparable : whether it was measured as most of the others were.
+    notes : sentences on how far it is to be trusted.
+    """
 
     value: float
     direction: Direction
+    is_comparable: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -95,7 +103,7 @@ def arrange(rows: Sequence[Row], query: Query) -> Arranged:
     kept = _searched([row for row in rows if _passes(row, query)], query)
     ranked = _ranked(kept, query.metric)
     figures = {
-        str(one.entry.package): Figure(one.score, one.direction, one.notes)
+        str(one.entry.package): Figure(one.score, one.direction, one.comparable, one.notes)
         for one in ranked
         if one.score is not None
     }

@@ -214,7 +214,7 @@ def import_model(
         done = install_packages(packages, ticket)
     if not printed.sentences:
         return done
-    sentence = f"{done.sentence} {_count(printed.sentences, 'note')} below."
+    sentence = f"{done.sentence} {_count(printed.sentences, 'note')} in the details."
     detail = "\n".join([*filter(None, [done.detail]), *printed.sentences])
     degree = "note" if done.degree == "good" else done.degree
     return Done(sentence, detail, done.package, degree)

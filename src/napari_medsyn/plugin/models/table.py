@@ -15,14 +15,14 @@ from napari_medsyn.plugin.models.texts import ARROWS, SIGNS, size_text, tooltip
 #: Columns in order: key, heading, typical content (for its width), place in the queue for room.
 COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (
     ("state", "State", "○ Needs consent", 0),
-    ("name", "Name", "Brain MR imputation", 0),
+    ("name", "Name", "Brain MR imputation 1 mm", 0),
     ("task", "Task", "counterfactual", 3),
     ("modality", "Modality", "T1, T1c, FLAIR", 2),
     ("organ", "Organ", "brain, breast", 6),
     ("covariates", "Covariates", "Age, Sex, Volume", 7),
     ("dim", "2D/3D", "2D/3D ", 4),
     ("size", "Size", "888.8 MB", 5),
-    ("metric", "Metric", "0.8888 ↑", 1),
+    ("metric", "Metric", "0.8888 ↑*", 1),
     ("licence", "Licence", "CC-BY-SA-4.0", 8),
     ("origin", "Origin", "imported (medigan)", 9),
 )  # fmt: skip
@@ -33,7 +33,8 @@ _TIPS: Final[dict[str, str]] = {
     "state": "Whether the model can be used on the study that is loaded",
     "covariates": "What can be turned: the labels of the model's controls",
     "size": "Size of weights and all other files of the package",
-    "metric": "The measured figure chosen above; ↑ higher is better, ↓ lower is better",
+    "metric": "The measured figure chosen above; ↑ higher is better, ↓ lower is better, "
+    "* measured on other data or in another way than most",
 }
 
 _INDEX = QModelIndex | QPersistentModelIndex
@@ -158,7 +159,7 @@ class ModelTable(QAbstractTableModel):
             figure = self._arranged.figures.get(row.key)
             return "; ".join(figure.notes) if figure is not None else ""
         if key == "name" and row.entry.facts is not None:
-            return row.entry.facts.summary or row.name
+            return f"{row.name}. {row.entry.facts.summary}".strip()
         return self._text(row, key)
 
     def _spoken(self, row: Row, key: Column) -> str:
@@ -296,7 +297,8 @@ def _bold() -> QFont:
 
 
 def figure_text(figure: Figure | None) -> str:
-    """A figure with an arrow that points to the better; "" without one."""
+    """A figure with an arrow that points to the better, and a star if it stands alone."""
     if figure is None:
         return ""
-    return f"{figure.value:.4g} {ARROWS[figure.direction]}"
+    star = "" if figure.is_comparable else "*"
+    return f"{figure.value:.4g} {ARROWS[figure.direction]}{star}"
