@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from napari_medsyn.cli import contributing, installing, searching
+from napari_medsyn.cli import contributing, installing, searching, trusting
 from napari_medsyn.cli.importing import group as importing_group
 from napari_medsyn.cli.printing import say, show, show_json
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 group.add_typer(importing_group, name="import")
-for commands in (searching, installing, contributing):
+for commands in (searching, installing, trusting, contributing):
     commands.register(group)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
