@@ -60,8 +60,9 @@ class Generator(nn.Module):
         super().__init__()
         layers, before = [], latent
         for step, times in enumerate((16, 8, 4, 2, 1)):
+            place = (2, 1) if step else (1, 0)
             layers += [
-                nn.ConvTranspose2d(before, width * times, 4, *((2, 1) if step else (1, 0)), bias=False),
+                nn.ConvTranspose2d(before, width * times, 4, *place, bias=False),
                 nn.BatchNorm2d(width * times),
                 nn.ReLU(True),
             ]
@@ -126,11 +127,14 @@ def _save_weights(path: Path, width: int, latent: int) -> None:
     for step, times in enumerate((16, 8, 4, 2, 1)):
         after = width * times
         place = f"layers.{3 * step}"
-        state[f"{place}.weight"] = 0.05 * torch.randn(before, after, 4, 4)
+        # He et al. 2015, equation 10: so that the picture has contrast.  Of a kernel of
+        # 4 x 4, each pixel sees a quarter where the stride is 2, and one number at first.
+        seen = before * (4 if step else 1)
+        state[f"{place}.weight"] = (2 / seen) ** 0.5 * torch.randn(before, after, 4, 4)
         norm = nn.BatchNorm2d(after).state_dict()
         state.update({f"layers.{3 * step + 1}.{name}": value for name, value in norm.items()})
         before = after
-    state["layers.15.weight"] = 0.05 * torch.randn(before, 1, 4, 4)
+    state["layers.15.weight"] = (1 / before) ** 0.5 * torch.randn(before, 1, 4, 4)
     state["layers.15.bias"] = torch.zeros(1)
     torch.save(state, path)  # noqa: TID251 - other people's packages bring pickles
 

@@ -161,7 +161,15 @@ def test_a_package_that_remembers_calls_is_noticed(tmp_path: Path) -> None:
     family = IsolatedFamily(card, package, "cpu", LIMITS)
 
     assert not family.is_resident
+    assert "builds them again" in family.notes[0]
+    assert "read again" in family.plan([], [0], {})[0].phase
     family.close()
+
+
+def test_fences_that_are_missing_are_told(echo: IsolatedFamily) -> None:
+    echo.fences = ("audit hook",)
+
+    assert ["network" in note or "files" in note for note in echo.notes] == [True, True]
 
 
 @pytest.mark.parametrize(

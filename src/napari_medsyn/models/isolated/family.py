@@ -7,6 +7,7 @@ user's consent, its latent, class and other arguments set by the card's controls
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.models.family import ControlValues
+from napari_medsyn.models.family import ControlValues, Region
 from napari_medsyn.models.isolated.architecture import read_architecture
 from napari_medsyn.models.isolated.environment import interpreter
+from napari_medsyn.models.isolated.fences import FILES, NETWORK_NAMESPACE, NO_SOCKETS
 from napari_medsyn.models.isolated.pictures import Range, layers_of, settle_range, volumes
 from napari_medsyn.models.isolated.process import Limits, Runner, Sample
 from napari_medsyn.models.whole import Images, WholeImageFamily
@@ -84,6 +86,28 @@ class IsolatedFamily(WholeImageFamily):
             sample = self._ask(runner, {**self._defaults, **values}, resident=self.is_resident)
             drawn.append(volumes(self.card, layers_of(sample.pictures), self._ranges))
         return drawn
+
+    def plan(
+        self, first: Sequence[int], slices: Sequence[int], controls: ControlValues
+    ) -> Sequence[Region]:
+        """All at once; says so where the package has to read its weights every time."""
+        phase = "" if self.is_resident else "Generating, the weights are read again"
+        return [replace(region, phase=phase) for region in super().plan(first, slices, controls)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a user should know about this package on this computer."""
+        told = []
+        if not self.is_resident:
+            told.append(
+                f"{self.card.id} gives other images when its networks stay in memory, so it "
+                "builds them again at every change, which is slower."
+            )
+        if not {NETWORK_NAMESPACE, NO_SOCKETS} & set(self.fences):
+            told.append("This system closes the package's network by Python only.")
+        if FILES not in self.fences:
+            told.append("This system closes your files to the package by Python only.")
+        return tuple(told)
 
     def close(self) -> None:
         """End the package's process."""
