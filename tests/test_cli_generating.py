@@ -79,6 +79,13 @@ def test_samples_and_their_record_are_written_and_named(run, out, capsys):
     np.testing.assert_array_equal(pixels, np.rint(seen * 255.0).astype(np.uint8))
 
 
+def test_of_many_files_the_first_and_the_last_are_named(run, out, capsys):
+    assert run("painter", "--n", 21) == 0
+    first, record = capsys.readouterr().out.splitlines()
+    assert first == f"{out / 'sample_0001.png'} to sample_0021.png: 21 files"
+    assert record == str(out / "provenance.json")
+
+
 def test_settings_format_bits_and_sheet(run, out):
     settings = ["--set", "brightness=0.5", "--set", "latent.tall=1", "--set", "latent.1=0.25"]
     assert run("painter", *settings, "--format", "npy", "--sheet", "--bits", 16) == 0

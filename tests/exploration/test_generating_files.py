@@ -183,6 +183,13 @@ def test_overwrite_replaces(painter, out):
     check_hashes(out)
 
 
+def test_samples_of_an_earlier_run_that_remain_are_told(painter, out):
+    generate_to(out, painter, 3, 0, device="cpu")
+    written = generate_to(out, painter, 1, 50, device="cpu", overwrite=True)
+    assert len(written.notes) == 1
+    assert "samples of an earlier run: 2, from sample_0002.png on" in written.notes[0]
+
+
 def test_a_source_is_never_replaced(brain, tmp_path):
     source = tmp_path / "sample_0001.nii.gz"
     source.write_bytes(b"precious")
@@ -261,6 +268,19 @@ def test_the_command_names_what_the_study_needs(brain, out):
     for part in ("--input T1=FILE", "--mask FILE", "--register never", "--n4", "--target T2"):
         assert part in again
     assert "Jane" not in (out / "provenance.json").read_text()
+
+
+def test_the_record_names_no_scan_in_its_notes(brain, out, monkeypatch):
+    def prepare(*arguments, **hooks):
+        prepared = _fakes.prepare(*arguments, **hooks)
+        prepared.notes = ("Jane Doe had to be registered.",)
+        return prepared
+
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
+    study = Study((make_scan("T1", name="Jane Doe", source=out / "jane.nii"),))
+    written = generate_to(out, brain, 1, study=study, device="cpu")
+    assert written.notes == ("Jane Doe had to be registered.",)
+    assert record_of(out)["notes"] == ["T1 had to be registered."]
 
 
 def test_progress_counts_what_is_written(painter, out):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from napari_medsyn.exploration.generating_samples import Tell
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.scans.study import Study
+
+
+#: More samples' files than these are not named one by one.
+MOST_NAMED: Final = 20
 
 
 class Format(StrEnum):
@@ -121,7 +125,16 @@ def generate(
         raise Cancelled(f"interrupted; {left or 'nothing was written'}") from error
     for note in (*(reading_notes(study) if study else ()), *written.notes):
         say(note)
-    for file in written.files:
+    _show_files(written.files)
+
+
+def _show_files(files: Sequence[Path]) -> None:
+    """Name the files: all of a few; of many the first and the last samples, and the record."""
+    samples = [file for file in files if file.name.startswith("sample_")]
+    if len(samples) > MOST_NAMED:
+        show(f"{samples[0]} to {samples[-1].name}: {len(samples)} files")
+        files = files[len(samples) :]
+    for file in files:
         show(str(file))
 
 

@@ -81,6 +81,8 @@ def write_samples(
             made, seeds, folder, kind, bits, overwrite, _sheet(len(seeds)) if sheet else None
         )
         run.write(names, tell or (lambda _done, _total, _phase: None))
+        if overwrite:
+            run.notes += _left_over(folder, run.files)
         return GeneratedFiles(tuple(run.files), tuple(run.notes))
 
 
@@ -247,6 +249,15 @@ def _check_targets(
             )
         if any(target.samefile(source) for source in sources):
             raise UnusableFile(target, "is a source of these samples and is not replaced")
+
+
+def _left_over(folder: Path, files: Iterable[Path]) -> list[str]:
+    """A warning of samples of an earlier, longer run, which the record does not tell of."""
+    ours = {file.name for file in files}
+    others = sorted(path.name for path in folder.glob("sample_*") if path.name not in ours)
+    if not others:
+        return []
+    return [f"{folder} still holds samples of an earlier run: {len(others)}, from {others[0]} on."]
 
 
 def _sheet(n: int) -> Sheet:
