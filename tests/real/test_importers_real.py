@@ -42,7 +42,9 @@ def test_the_imported_checkpoint_equals_the_published_arrays(shared, tmp_path, r
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_snapshot_with_the_published_generator_gives_its_state_dict(shared, tmp_path, form):
+def test_a_snapshot_with_the_published_generator_gives_its_weights_and_images(
+    shared, tmp_path, form
+):
     reference = shared / "reference" / "stylegan2" / "stylegan2_small.safetensors"
     if not reference.is_file():
         pytest.skip(f"no {reference}")
@@ -59,7 +61,10 @@ def test_a_snapshot_with_the_published_generator_gives_its_state_dict(shared, tm
     import_snapshot(tmp_path / "a.pkl", tmp_path / "spec.json", tmp_path / "package")
 
     made = load_file(tmp_path / "package" / "weights.safetensors")
-    assert verify(tmp_path / "package").family == "stylegan2"
     assert set(made) == set(expected)
     for name, value in expected.items():
         assert torch.equal(made[name], value), name
+    family = load_family(tmp_path / "package", verify(tmp_path / "package"), "cpu")
+    with np.load(reference.with_name("stylegan2_small_io.npz")) as arrays, torch.inference_mode():
+        images = family.net(*(torch.from_numpy(arrays[name]) for name in ("z", "c")))
+        np.testing.assert_allclose(images.numpy(), arrays["image"], atol=1e-4)

@@ -73,7 +73,8 @@ def small_state() -> dict[str, torch.Tensor]:
 
 def network(state: Mapping[str, torch.Tensor], **settings: Any) -> Module:
     """Modules in modules with the tensors of `state`."""
-    kwargs = EasyDict(settings, mapping_kwargs=EasyDict(num_layers=1), synthesis_kwargs=EasyDict())
+    groups = {"mapping_kwargs": EasyDict(num_layers=1), "synthesis_kwargs": EasyDict()}
+    kwargs = EasyDict({**groups, **settings})
     root = Module(_init_args=(), _init_kwargs=kwargs, **settings)
     for name, value in state.items():
         *path, leaf = name.split(".")

@@ -34,9 +34,14 @@ from tests.registry.importers._streams import (
 )
 
 from napari_medsyn.errors import MedsynError, UnusableFile, UnusableModel
+from napari_medsyn.models.families import load_family
+from napari_medsyn.models.latents import latent
+from napari_medsyn.models.stylegan2.family import StyleGAN2Family
+from napari_medsyn.models.stylegan2.network import Generator, Layout
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.importers.stylegan_snapshot import import_snapshot
 from napari_medsyn.registry.packages import check_safetensors, sha256_of, verify
+from napari_medsyn.scans.pictures import to_picture
 
 AGE = {
     "name": "age",
@@ -110,9 +115,8 @@ def test_the_card_lists_what_the_generator_needs(tmp_path: Path) -> None:
     card, notes = imported(tmp_path, snapshot(), licence="MIT", model_id="brains")
 
     assert (card.id, card.family, card.execution, card.licence) == (
-        "brains", "stylegan2", "none", "MIT",
+        "brains", "stylegan2", "native", "MIT",
     )  # fmt: skip
-    assert "MSSG" in card.why_not_run
     assert (card.inputs, card.outputs, card.purpose) == ((), ("T1",), "conditional")
     assert card.grid.shape == (8, 8, 1)
     assert [file.name for file in card.files] == ["weights.safetensors"]
@@ -199,6 +203,65 @@ def test_buffers_that_are_not_saved_stay_out(tmp_path: Path) -> None:
     made = load_file(tmp_path / "package" / "weights.safetensors")
     assert "kept" in made
     assert not {"passing", "nothing"} & set(made)
+
+
+def test_the_imported_generator_draws_what_the_source_did(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = Generator(Layout(z=8, c=3, w=6, channels=1, layers=2, features=(5, 4), clamp=0.5))
+    card, _ = imported(tmp_path, snapshot(net.state_dict(), synthesis_kwargs={"conv_clamp": 0.5}))
+
+    family = load_family(tmp_path / "package", card, "cpu")
+    assert isinstance(family, StyleGAN2Family)
+    drawn = family.draw([{"age": 60.0, "sex": "M", "truncation": 1.0, "seed": 4}])[0]["T1"]
+
+    with torch.inference_mode():
+        image = net(latent(4, 8).unsqueeze(0), torch.tensor([[0.5, 0.0, 1.0]]))
+    expected = ((image[0, 0] + 1) / 2).clamp(0, 1).numpy()
+    np.testing.assert_allclose(to_picture(drawn), expected, atol=1e-6)
+
+
+def test_layers_tell_what_the_arguments_leave_out(tmp_path: Path) -> None:
+    """The bound of the features has another default in each release."""
+    content = snapshot()
+    modules = content["G_ema"].state["_modules"]
+    synthesis, mapping = (modules[part].state["_modules"] for part in ("synthesis", "mapping"))
+    for block in synthesis.values():
+        block.state["architecture"] = "skip"
+        for layer in block.state["_modules"].values():
+            layer.state["conv_clamp"] = 256
+    mapping["fc0"].state["bias_gain"] = 0.02
+
+    card, _ = imported(tmp_path, content)
+
+    assert card.architecture["synthesis_kwargs"] == {"conv_clamp": 256, "architecture": "skip"}
+    assert card.architecture["mapping_kwargs"] == {"num_layers": 1, "lr_multiplier": 0.02}
+
+
+def test_layers_that_differ_tell_nothing(tmp_path: Path) -> None:
+    content = snapshot()
+    blocks = content["G_ema"].state["_modules"]["synthesis"].state["_modules"]
+    blocks["b4"].state["conv_clamp"], blocks["b8"].state["conv_clamp"] = 256, None
+
+    card, _ = imported(tmp_path, content)
+
+    assert "conv_clamp" not in card.architecture["synthesis_kwargs"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"synthesis_kwargs": {"architecture": "resnet"}}, "architecture 'resnet' cannot be run"),
+        ({"synthesis_kwargs": {"use_noise": False}}, "use_noise False cannot be run"),
+    ],
+)
+def test_a_variant_that_cannot_run_is_listed(
+    settings: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    card, notes = imported(tmp_path, snapshot(**settings))
+
+    assert card.execution == "none"
+    assert reason in card.why_not_run
+    assert any(reason in note for note in notes)
 
 
 def test_a_stylegan3_snapshot_is_told_apart(tmp_path: Path) -> None:

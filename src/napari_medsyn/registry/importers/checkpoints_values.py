@@ -276,8 +276,11 @@ def _dtype(reader: _Reader, call: Call, arguments: tuple[Any, ...]) -> np.dtype[
     if not isinstance(code, str) or code not in known:
         raise StrangePickle("an array in it holds something else than numbers")
     state = reader.value(call.state)
-    order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
-    return np.dtype(known[code]).newbyteorder(order if order in ("<", ">") else "=")
+    order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+    made = np.dtype(known[code])
+    if order == ">":
+        return made.newbyteorder(">")
+    return made.newbyteorder("<") if order == "<" else made
 
 
 def _array(reader: _Reader, call: Call, arguments: tuple[Any, ...]) -> NDArray[Any]:

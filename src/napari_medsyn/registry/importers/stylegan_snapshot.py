@@ -34,17 +34,10 @@ from napari_medsyn.registry.importers.stylegan_snapshot_modules import (
 from napari_medsyn.registry.packages import sha256_of
 
 _UNSTATED: Final = "not stated in the snapshot"
-#: Layout to a tensor that only it has, and to why it does not run here.
-_LAYOUTS: Final[dict[str, tuple[str, str]]] = {
-    "stylegan2": (
-        "synthesis.b4.const",
-        "running the StyleGAN2 layout comes with the MSSG family; the weights are kept for it",
-    ),
-    "stylegan3": (
-        "synthesis.input.freqs",
-        "the StyleGAN3 layout cannot be run here; the weights are kept",
-    ),
-}
+#: Layout to a tensor that only it has.
+_LAYOUTS: Final = {"stylegan2": "synthesis.b4.const", "stylegan3": "synthesis.input.freqs"}
+#: Settings of the synthesis that the family `stylegan2` computes with; others are listed only.
+_RUNNABLE: Final[dict[str, Any]] = {"architecture": "skip", "use_noise": True}
 
 
 def import_snapshot(
@@ -101,12 +94,28 @@ def import_snapshot(
 
 
 def _layout(network: Network) -> str:
-    for layout, (telling, _) in _LAYOUTS.items():
+    for layout, telling in _LAYOUTS.items():
         if telling in network.tensors:
             return layout
     raise ForeignSnapshot(
         f"its G_ema ({network.class_name}) is not a generator of StyleGAN2 or StyleGAN3"
     )
+
+
+def _why_not(network: Network, layout: str) -> str:
+    """Why the family cannot run this generator; empty if it can."""
+    if layout != "stylegan2":
+        return "the StyleGAN3 layout cannot be run here; the weights are kept"
+    synthesis = network.settings.get("synthesis_kwargs")
+    given = synthesis if isinstance(synthesis, dict) else {}
+    for name, known in _RUNNABLE.items():
+        if given.get(name, known) != known:
+            return f"{name} {given[name]!r} cannot be run, only {known!r}; the weights are kept"
+    if network.settings["img_channels"] not in (1, 3):
+        return "only grey and RGB pictures can be run; the weights are kept"
+    if "mapping.w_avg" not in network.tensors:
+        return "without the mean style (w_avg) it cannot be run; the weights are kept"
+    return ""
 
 
 def _check(network: Network) -> None:
@@ -149,6 +158,7 @@ def _card(network: Network, layout: str, spec: Labels, card_id: str) -> dict[str
     """The card but for files, licence and provenance."""
     settings = network.settings
     size = settings["img_resolution"]
+    why_not = _why_not(network, layout)
     limitations = [
         "Imported, not measured by us: no figure of quality is known for it here.",
         "What each label means, its range and its unit are as the importing person wrote them.",
@@ -163,8 +173,8 @@ def _card(network: Network, layout: str, spec: Labels, card_id: str) -> dict[str
         "task": "conditional" if spec.labels else "unconditional",
         "anatomy": list(spec.anatomy),
         "tags": [layout, "GAN", "imported"],
-        "execution": "none",
-        "requires": {"note": _LAYOUTS[layout][1]},
+        "execution": "none" if why_not else "native",
+        "requires": {"note": why_not},
         "family": layout,
         "architecture": {
             **settings,
@@ -229,7 +239,10 @@ def _provenance(network: Network, snapshot: Path) -> dict[str, Any]:
 
 def _notes(network: Network, layout: str, spec: Labels, licence: str | None) -> list[str]:
     """What could not be taken over."""
-    notes = [_LAYOUTS[layout][1]]
+    why_not = _why_not(network, layout)
+    notes = [why_not] if why_not else []
+    if network.settings["img_channels"] == 3:
+        notes.append("colours are given as their brightness (ITU-R BT.601)")
     if network.sources:
         written = sum(len(source) for source in network.sources)
         notes.append(

@@ -33,6 +33,15 @@ _MAX_ITEMS: Final = 1000
 _MAX_SETTING_DEPTH: Final = 6
 
 
+#: Beginning of a layer's name and its attribute to the setting (group, name) that it tells.
+_FACTS: Final = {
+    ("synthesis.b", "conv_clamp"): ("synthesis_kwargs", "conv_clamp"),
+    ("synthesis.b", "use_noise"): ("synthesis_kwargs", "use_noise"),
+    ("synthesis.b", "architecture"): ("synthesis_kwargs", "architecture"),
+    ("mapping.fc", "bias_gain"): ("mapping_kwargs", "lr_multiplier"),
+}
+
+
 class ForeignSnapshot(ValueError):
     """The file is not a snapshot of the kind that is read here; says what differs."""
 
@@ -45,7 +54,9 @@ class Network:
     ----------
     class_name : of the outermost module.
     tensors : dotted name, as in a state dict, to array.
-    settings : arguments of its constructor that are plain data.
+    settings : arguments of its constructor that are plain data, and what its layers say
+        where that is the same for all: arguments that were left out have other defaults in
+        other releases.
     sources : source code of the classes, which is neither run nor kept.
     """
 
@@ -66,12 +77,14 @@ def generator(tree: Any) -> Network:
         raise ForeignSnapshot("it is not a snapshot: it has no G_ema, the averaged generator")
     network = Network()
     root = _attributes(tree["G_ema"], network, "G_ema")
+    facts: dict[tuple[str, str], list[Any]] = {}
     for count, (prefix, state) in enumerate(_modules(tree["G_ema"], network)):
         if count >= _MAX_MODULES:
             raise ForeignSnapshot(f"its G_ema has more than {_MAX_MODULES} modules")
         network.tensors |= _tensors(prefix, state)
+        _note_facts(facts, prefix, state)
     network.class_name = _class_name(tree["G_ema"])
-    network.settings = _settings(root)
+    network.settings = _settings(root, facts)
     if not network.tensors:
         raise ForeignSnapshot("its G_ema has no tensors")
     return network
@@ -149,14 +162,32 @@ def _checked_name(name: Any) -> str:
     return name
 
 
-def _settings(state: Mapping[Any, Any]) -> dict[str, Any]:
-    """Keyword arguments of the constructor; what is not there, from its attributes."""
+def _note_facts(
+    facts: dict[tuple[str, str], list[Any]], prefix: str, state: Mapping[Any, Any]
+) -> None:
+    """Add what a layer's attributes say of a setting to what others said."""
+    for (start, attribute), setting in _FACTS.items():
+        if prefix.startswith(start) and attribute in state:
+            said, value = facts.setdefault(setting, []), _number_or_word(state[attribute])
+            if value not in said:
+                said.append(value)
+
+
+def _settings(
+    state: Mapping[Any, Any], facts: Mapping[tuple[str, str], list[Any]]
+) -> dict[str, Any]:
+    """Keyword arguments of the constructor; what is not there, from attributes."""
     given = state.get("_init_kwargs")
     wanted = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
     made = {name: state[name] for name in wanted if name in state}
     made |= given if isinstance(given, dict) else {}
     plain = _Plain().of(made)
-    return plain if isinstance(plain, dict) else {}
+    settings: dict[str, Any] = plain if isinstance(plain, dict) else {}
+    for (group, name), said in facts.items():
+        table = settings.get(group)
+        if len(said) == 1:
+            settings[group] = {**(table if isinstance(table, dict) else {}), name: said[0]}
+    return settings
 
 
 class _Plain:
