@@ -10,7 +10,7 @@ from safetensors.torch import save
 from tests._fakes import card_values
 from torch import Tensor
 
-from napari_medsyn.models.dcgan import Generator, Layout
+from napari_medsyn.models.dcgan import Generator, DCGANLayout
 from napari_medsyn.registry.building import build_package
 from napari_medsyn.registry.card import ModelCard
 
@@ -52,7 +52,7 @@ CONTROLS: list[dict[str, Any]] = [
 ]
 
 
-def random_weights(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
+def random_weights(layout: DCGANLayout, seed: int = 0) -> dict[str, Tensor]:
     """A state dict of the layout that gives images of some contrast."""
     generator = torch.Generator().manual_seed(seed)
     state = Generator(layout).state_dict()
@@ -87,6 +87,6 @@ def make_dcgan(folder: Path, weights: dict[str, Tensor] | None = None, **changes
     """Write a package; `weights` instead of random ones that fit the card."""
     fields = card_fields(**changes)
     if weights is None:
-        layout = Layout.from_card(fields["architecture"], len(fields["outputs"]))
+        layout = DCGANLayout.from_card(fields["architecture"], len(fields["outputs"]))
         weights = random_weights(layout)
     return build_package(folder, fields, {"weights.safetensors": save(weights)})

@@ -5,9 +5,9 @@ import torch
 from tests.models._dcgan import ARCHITECTURE, random_weights
 from torch import nn
 
-from napari_medsyn.models.dcgan import Generator, Layout
+from napari_medsyn.models.dcgan import Generator, DCGANLayout
 
-PLAIN = Layout(latent=7, channels=(8, 4, 3), images=2)
+PLAIN = DCGANLayout(latent=7, channels=(8, 4, 3), images=2)
 
 
 def published(nz: int, ngf: int, nc: int) -> nn.Sequential:
@@ -35,7 +35,7 @@ def test_the_usual_generator_s_state_dict_is_read_as_it_is():
     reference = published(nz=10, ngf=2, nc=1)
     for _ in range(3):  # so that the running statistics are no longer 0 and 1
         reference(torch.randn(8, 10, 1, 1))
-    net = Generator(Layout(latent=10, channels=(16, 8, 4, 2)))
+    net = Generator(DCGANLayout(latent=10, channels=(16, 8, 4, 2)))
     state = {f"main.{name}": tensor for name, tensor in reference.state_dict().items()}
     net.load_state_dict(state, strict=True)
     z = torch.randn(3, 10)
@@ -54,14 +54,14 @@ def test_the_usual_generator_s_state_dict_is_read_as_it_is():
     ],
 )
 def test_the_image_doubles_with_every_layer(start, channels, size):
-    layout = Layout(latent=3, channels=channels, start=start)
+    layout = DCGANLayout(latent=3, channels=channels, start=start)
     assert layout.size == size
     with torch.device("meta"):
         assert Generator(layout)(torch.zeros(2, 3)).shape == (2, 1, *size)
 
 
 def test_weights_are_counted_as_they_are():
-    layout = Layout.from_card(ARCHITECTURE, images=2)
+    layout = DCGANLayout.from_card(ARCHITECTURE, images=2)
     counted = sum(m.weight.numel() for m in Generator(layout).modules() if is_convolution(m))
     # 8 in, 6 out, 4 x 6; then 4 x 4 each: 6 to 4, 4 to 4, 4 to 2.
     assert layout.weights == counted == 8 * 6 * 24 + 16 * (24 + 16 + 8)
@@ -74,10 +74,10 @@ def is_convolution(module: nn.Module) -> bool:
 @pytest.mark.parametrize("embedding", [0, 3])
 def test_a_class_is_concatenated_to_the_latent(embedding):
     """The same as an unconditional generator that is given latent and class as one vector."""
-    layout = Layout(latent=4, channels=(4, 4, 4), classes=3, embedding=embedding)
+    layout = DCGANLayout(latent=4, channels=(4, 4, 4), classes=3, embedding=embedding)
     net = Generator(layout).eval()
     net.load_state_dict(random_weights(layout))
-    wide = Generator(Layout(latent=4 + (embedding or 3), channels=(4, 4, 4))).eval()
+    wide = Generator(DCGANLayout(latent=4 + (embedding or 3), channels=(4, 4, 4))).eval()
     state = net.state_dict()
     table = state.pop("embedding.weight", torch.eye(3))
     wide.load_state_dict(state)
@@ -89,7 +89,7 @@ def test_a_class_is_concatenated_to_the_latent(embedding):
 
 def test_a_class_that_is_missing_is_refused():
     with pytest.raises(ValueError, match="a class must be given"):
-        Generator(Layout.from_card(ARCHITECTURE, 2))(torch.zeros(1, 5))
+        Generator(DCGANLayout.from_card(ARCHITECTURE, 2))(torch.zeros(1, 5))
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_a_class_that_is_missing_is_refused():
 )
 def test_what_is_out_of_bounds_is_refused(changes, reason):
     with pytest.raises(ValueError, match=reason):
-        Layout.from_card({**ARCHITECTURE, **changes}, images=2)
+        DCGANLayout.from_card({**ARCHITECTURE, **changes}, images=2)
 
 
 def test_a_huge_generator_is_refused_before_it_is_made():
-    layout = Layout(latent=4096, channels=(2048, 2048, 2048, 2048, 64, 64))
+    layout = DCGANLayout(latent=4096, channels=(2048, 2048, 2048, 2048, 64, 64))
     with pytest.raises(ValueError, match="exceeds the most, 200000000"):
         Generator(layout)

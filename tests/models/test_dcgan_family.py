@@ -6,12 +6,12 @@ import torch
 from tests.models._dcgan import ARCHITECTURE, CONTROLS, make_dcgan, random_weights
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.models.dcgan import Generator, Layout
+from napari_medsyn.models.dcgan import Generator, DCGANLayout
 from napari_medsyn.models.dcgan_family import latent_of
 from napari_medsyn.models.families import load_family
 from napari_medsyn.scans.pictures import to_picture
 
-LAYOUT = Layout.from_card(ARCHITECTURE, images=2)
+LAYOUT = DCGANLayout.from_card(ARCHITECTURE, images=2)
 DEFAULTS = {"seed": 3, "latent": (0.0,) * 5, "class": "benign", "truncation": 1.0}
 
 
@@ -70,7 +70,7 @@ def test_the_latent_is_drawn_drawn_in_and_moved():
 
 
 def test_a_uniform_latent_stays_between_minus_one_and_one():
-    layout = Layout(latent=400, channels=(4, 4, 4), prior="uniform")
+    layout = DCGANLayout(latent=400, channels=(4, 4, 4), prior="uniform")
     drawn = latent_of(layout, {"seed": 1})
     assert -1 <= drawn.min() < -0.9
     assert 0.9 < drawn.max() <= 1

@@ -29,7 +29,7 @@ MOST_LATENT, MOST_CHANNELS, MOST_CLASSES = 4096, 2048, 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DCGANLayout:
     """Sizes of a generator.
 
     Parameters
@@ -70,7 +70,7 @@ class Layout:
             raise ValueError("classes must be 0 or at least 2, and an embedding belongs to them")
 
     @classmethod
-    def from_card(cls, architecture: Mapping[str, Any], images: int) -> Layout:
+    def from_card(cls, architecture: Mapping[str, Any], images: int) -> DCGANLayout:
         """The layout that a card's `architecture` describes.
 
         Parameters
@@ -131,7 +131,7 @@ class Generator(nn.Module):
     ValueError : it would have more than `MOST_WEIGHTS` weights.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: DCGANLayout) -> None:
         super().__init__()
         if layout.weights > MOST_WEIGHTS:
             raise ValueError(

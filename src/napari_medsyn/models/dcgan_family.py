@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.models.dcgan import Generator, Layout
+from napari_medsyn.models.dcgan import Generator, DCGANLayout
 from napari_medsyn.models.family import ControlValues
 from napari_medsyn.models.latents import latent
 from napari_medsyn.models.whole import Images, WholeImageFamily
@@ -42,7 +42,7 @@ def load(card: ModelCard, weights: Path, device: str) -> DCGANFamily:
         and grid are not what the generator has.
     """
     try:
-        layout = Layout.from_card(card.architecture, len(card.outputs))
+        layout = DCGANLayout.from_card(card.architecture, len(card.outputs))
         _check_card(card, layout)
         with torch.device("meta"):
             net = Generator(layout)
@@ -94,7 +94,7 @@ class DCGANFamily(WholeImageFamily):
         }
 
 
-def latent_of(layout: Layout, controls: ControlValues) -> Tensor:
+def latent_of(layout: DCGANLayout, controls: ControlValues) -> Tensor:
     """The latent vector that the controls stand for: drawn, drawn in, and moved.
 
     Truncation t multiplies what was drawn (the smooth form of the truncation of Brock et
@@ -117,7 +117,7 @@ def latent_of(layout: Layout, controls: ControlValues) -> Tensor:
     return moved - (1 - truncation) * drawn
 
 
-def _check_card(card: ModelCard, layout: Layout) -> None:
+def _check_card(card: ModelCard, layout: DCGANLayout) -> None:
     """Refuse now what would fail, or do nothing, when a slider is moved."""
     height, width = layout.size
     if card.grid.shape != (width, height, 1):
