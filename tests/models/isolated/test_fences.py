@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +148,45 @@ def test_a_package_does_not_read_what_is_not_its_own(tmp_path: Path) -> None:
     )
 
     assert said == "PermissionError"
+
+
+@linux
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no shared memory")  # noqa: S108
+def test_shared_memory_of_others_is_not_there(tmp_path: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as scan:
+        scan.write(b"a patient")
+        scan.flush()
+        said = try_out(
+            tmp_path / "p",
+            f"""
+            try:
+                said = open({scan.name!r}).read()
+            except OSError as error:
+                said = type(error).__name__
+            """,
+        )
+
+    assert said in ("FileNotFoundError", "PermissionError")
+
+
+@linux
+def test_a_package_has_no_terminal_and_no_disc(tmp_path: Path) -> None:
+    raw = RAW + "said = [libc.open(name, os.O_RDONLY) for name in (b'/dev/tty', b'/dev/kmsg')]"
+
+    assert try_out(tmp_path / "p", raw) == "[-1, -1]"
+
+
+@linux
+def test_a_package_has_no_rights_over_its_namespace(tmp_path: Path) -> None:
+    raw = (
+        RAW
+        + """
+effective = [l for l in open('/proc/self/status') if l.startswith('CapEff')][0]
+said = int(effective.split()[1], 16), libc.unshare(0x10000000)
+"""
+    )
+
+    assert try_out(tmp_path / "p", raw) == "(0, -1)"
 
 
 @linux

@@ -30,7 +30,9 @@ LIMITS = "memory and file limits"
 AUDIT = "audit hook"
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 38, 22, 24
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
+_MS_REC, _MS_PRIVATE, _MS_SAFE = 0x4000, 1 << 18, 0b1110
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the system's name of it
 
 
 def raise_fences(
@@ -53,10 +55,14 @@ def raise_fences(
         standing.append(LIMITS)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
+        places = [write]
         if _leave_network(libc):
             standing.append(NETWORK_NAMESPACE)
+            if _own_shared_memory(libc):
+                places.append(_SHARED_MEMORY)
+            _drop_capabilities(libc)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if _close_files(libc, [*read, *_python_folders()], write):
+        if _close_files(libc, [*read, *_python_folders()], places):
             standing.append(FILES)
         if _filter_system_calls(libc):
             standing.append(NO_SOCKETS)
@@ -106,21 +112,31 @@ def _limit(memory_bytes: int, file_bytes: int, *, cuda: bool) -> bool:
 
 
 def _leave_network(libc: Any) -> bool:
-    """Move into a network that has no device, not even the loopback's; see namespaces(7)."""
+    """Move into a network that has no device but its own loopback, down; see namespaces(7)."""
     user, group = os.getuid(), os.getgid()
-    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWNS) != 0:
         return False
     with suppress(OSError):
         # Without these the process would be nobody, whom some libraries do not expect.
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    # The new namespace gave all its capabilities; none is needed.
+    return True
+
+
+def _own_shared_memory(libc: Any) -> bool:
+    """Give the process shared memory of its own: the system's may hold a patient's scans."""
+    if libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
+        return False
+    folder = _SHARED_MEMORY.encode()
+    return bool(libc.mount(b"tmpfs", folder, b"tmpfs", _MS_SAFE, b"size=256m") == 0)
+
+
+def _drop_capabilities(libc: Any) -> None:
+    """Give up what the new namespace gave; see capabilities(7)."""
     for capability in range(64):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    header = struct.pack("=Ii", 0x20080522, 0)
-    libc.capset(header, struct.pack("=6I", *[0] * 6))
-    return True
+    libc.capset(struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", *[0] * 6))
 
 
 # ---- system calls ------------------------------------------------------------------
@@ -184,11 +200,14 @@ _RULESET, _ADD_RULE, _RESTRICT = 444, 445, 446
 _WRITE_FILE, _READ_FILE, _READ_FOLDER, _REFER, _TRUNCATE = (1 << n for n in (1, 2, 3, 13, 14))
 #: execute … make_sym: what the first version of Landlock knows.
 _FIRST_RIGHTS = (1 << 13) - 1
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc", "/proc", "/sys", "/dev")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/shm")  # noqa: S108
+_SYSTEM = (
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc", "/opt", "/proc", "/sys",
+    "/nix/store", "/gnu/store",
+)  # fmt: skip
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
-def _close_files(libc: Any, read: list[str], write: str) -> bool:
+def _close_files(libc: Any, read: list[str], write: list[str]) -> bool:
     """Close all files but `read`, the system's and `write`; see landlock(7)."""
     version = libc.syscall(_RULESET, None, 0, 1)
     if version < 1:
@@ -208,7 +227,7 @@ def _close_files(libc: Any, read: list[str], write: str) -> bool:
     try:
         for folder in {*read, *_SYSTEM}:
             _open_up(libc, ruleset, folder, _READ_FILE | _READ_FOLDER)
-        for folder in (write, *_DEVICES, *_gpu_devices()):
+        for folder in (*write, *_DEVICES, *_gpu_devices()):
             _open_up(libc, ruleset, folder, writing)
         return bool(libc.syscall(_RESTRICT, ruleset, 0) == 0)
     finally:

@@ -310,6 +310,8 @@ def _start(command: list[str], place: Path, device: str) -> subprocess.Popen[byt
                     stderr=log,
                     cwd=place / "work",
                     env=_environment(place / "work", device),
+                    # No terminal: it could be typed into.
+                    start_new_session=True,
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
         except OSError as error:
