@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_medsyn.cli.printing import say, show, show_json
+
+if TYPE_CHECKING:
+    from napari_medsyn.registry.entries import Entry
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -37,18 +40,26 @@ def install_model(
 
     with _telling() as progress:
         entry = install(source, replace=replace, progress=progress)
-    if entry.facts is not None and entry.facts.execution == "isolated":
+    _say_what_is_left(entry)
+    if as_json:
+        show_json(entry.as_dict())
+    else:
+        version = entry.facts.version if entry.facts is not None else ""
+        show(f"{entry.id} {version} is installed: {entry.package}")
+
+
+def _say_what_is_left(entry: Entry) -> None:
+    """What stands between an installed package and its use, if anything."""
+    from napari_medsyn.registry.consent import has_consent
+
+    card = entry.card
+    if card is not None and card.execution == "isolated" and not has_consent(entry.package, card):
         say(
             f"{entry.id} brings code of its own, which has not been run; look at it, then "
             f"medsyn models trust {entry.id}"
         )
     elif entry.why_not:
         say(f"{entry.id} is listed only: {entry.why_not}")
-    if as_json:
-        show_json(entry.as_dict())
-    else:
-        version = entry.facts.version if entry.facts is not None else ""
-        show(f"{entry.id} {version} is installed: {entry.package}")
 
 
 def remove_model(model_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:

@@ -215,9 +215,6 @@ class _Download:
         import requests
 
         have = part.stat().st_size if part.is_file() else 0
-        if have > self._file.bytes:
-            part.unlink()
-            have = 0
         self.was_continued = have > 0
         if have == self._file.bytes:
             return
