@@ -134,6 +134,24 @@ def test_a_strange_file_is_refused(package, content, reason):
         check_golden(package, subject(package))
 
 
+def test_a_header_that_claims_terabytes_is_refused(package):
+    record_golden(package, subject(package))
+    content = saved(np.zeros((4, 5, 3), np.float32))
+    # As many characters as before: the header's length stays right.
+    (package / "golden.npy").write_bytes(
+        content.replace(b"(4, 5, 3), }" + 12 * b" ", b"(4, 5, 3000000000000), }")
+    )
+    with pytest.raises(UnusableModel, match="is not an array"):
+        check_golden(package, subject(package))
+
+
+def test_a_huge_file_is_not_read(package, monkeypatch):
+    record_golden(package, subject(package))
+    monkeypatch.setattr("napari_medsyn.evaluation.self_test._MOST_BYTES", 100)
+    with pytest.raises(UnusableModel, match="is larger than 100 bytes"):
+        check_golden(package, subject(package))
+
+
 def test_another_shape_fails(package):
     record_golden(package, subject(package))
     (package / "golden.npy").write_bytes(saved(np.zeros((4, 5, 2))))

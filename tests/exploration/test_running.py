@@ -181,7 +181,7 @@ def test_weights_that_do_not_fit_their_hash_are_not_loaded(study, package):
 
 
 def test_a_family_outside_the_table_is_refused(study, package):
-    with pytest.raises(UnusableModel, match="the family 'fake' is not one of .*mmhvae"):
+    with pytest.raises(UnusableModel, match=r"the family 'fake' is not one of .*mmhvae"):
         finished(make_request(study, package), Caches())
 
 

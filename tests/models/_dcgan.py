@@ -10,7 +10,7 @@ from safetensors.torch import save
 from tests._fakes import card_values
 from torch import Tensor
 
-from napari_medsyn.models.dcgan import Generator, DCGANLayout
+from napari_medsyn.models.dcgan import DCGANLayout, Generator
 from napari_medsyn.registry.building import build_package
 from napari_medsyn.registry.card import ModelCard
 

@@ -5,7 +5,7 @@ import torch
 from tests.models._dcgan import ARCHITECTURE, random_weights
 from torch import nn
 
-from napari_medsyn.models.dcgan import Generator, DCGANLayout
+from napari_medsyn.models.dcgan import DCGANLayout, Generator
 
 PLAIN = DCGANLayout(latent=7, channels=(8, 4, 3), images=2)
 

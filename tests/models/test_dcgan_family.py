@@ -6,7 +6,7 @@ import torch
 from tests.models._dcgan import ARCHITECTURE, CONTROLS, make_dcgan, random_weights
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.models.dcgan import Generator, DCGANLayout
+from napari_medsyn.models.dcgan import DCGANLayout, Generator
 from napari_medsyn.models.dcgan_family import latent_of
 from napari_medsyn.models.families import load_family
 from napari_medsyn.scans.pictures import to_picture

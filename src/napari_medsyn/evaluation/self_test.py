@@ -66,7 +66,8 @@ def read_golden(package: Path, golden: Golden) -> NDArray[np.float32]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UnusableModel(f"{path}: is larger than {_MOST_BYTES} bytes")
-        array = np.load(path, allow_pickle=False)
+        # Mapped, since reading would first make room for whatever size the header claims.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UnusableModel(f"{path}: is not an array ({error})") from error
     if not isinstance(array, np.ndarray) or array.ndim != 3 or array.dtype.kind != "f":

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from napari_medsyn.errors import UnusableModel
-from napari_medsyn.models.dcgan import Generator, DCGANLayout
+from napari_medsyn.models.dcgan import DCGANLayout, Generator
 from napari_medsyn.models.family import ControlValues
 from napari_medsyn.models.latents import latent
 from napari_medsyn.models.whole import Images, WholeImageFamily
