@@ -172,6 +172,7 @@ def test_a_region_with_slices_does_what_is_missing(brain_package: Path) -> None:
         (("noise", "shape"), [3, 4, 8, 8], "the network makes"),
         (("noise", "shape"), [5, 4, 8, 4], "the network reads 7 channels"),
         (("noise", "shape"), [3, 4], "does not fit the network"),
+        (("noise", "shape"), [3, 4, 6, 4], "sides that are multiples of 4"),
         (("covariates",), ["sex", "evil"], "no control evil"),
         (("scheduler", "arguments", "evil"), 1, "evil is not an argument"),
         (("scheduler", "arguments", "num_train_timesteps"), 7, "steps may not exceed 7"),

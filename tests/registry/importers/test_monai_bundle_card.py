@@ -97,7 +97,7 @@ def test_a_generator_has_a_slider_for_every_number_of_its_latent(tmp_path: Path)
     assert card.architecture["sigmoid"] is True
     assert any("how large a voxel is" in note for note in notes)
     assert any("licence" in note for note in notes)
-    assert card.licence == "LicenseRef-unknown"
+    assert card.licence == "NOASSERTION"
 
 
 def test_a_ddpm_offers_all_its_steps(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_ddpm_offers_all_its_steps(tmp_path: Path) -> None:
     [
         ("\n                Apache License\n           Version 2.0, January 2004\n", "Apache-2.0"),
         ("MIT License\n\nCopyright", "MIT"),
-        ("All rights reserved", "LicenseRef-unknown"),
+        ("All rights reserved", "NOASSERTION"),
     ],
 )
 def test_the_licence_is_read_from_its_text(tmp_path: Path, text: str, spdx: str) -> None:

@@ -42,6 +42,7 @@ def test_networks_of_monai_are_known(target: str, kind: tuple[str, bool]) -> Non
         "os.system",
         "builtins.eval",
         "evil.AutoencoderKL",
+        "evil.networks.nets.AutoencoderKL",
         "evil.monai.networks.nets.AutoencoderKL",
         "monai.networks.schedulers.AutoencoderKL",
         "monai.networks.nets.UNet",

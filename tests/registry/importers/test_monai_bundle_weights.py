@@ -54,9 +54,11 @@ def test_links_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bundle/models/model.pt").symlink_to(tmp_path / "outside.pt")
     with pytest.raises(UnusableFile, match="is a link"):
         find_weights(tmp_path / "bundle", "unet", EXPRESSION)
+    put(tmp_path, "deep/outside.pt")
     (tmp_path / "bundle/away").symlink_to(tmp_path)
-    with pytest.raises(UnusableFile, match="is a link"):
-        find_weights(tmp_path / "bundle", "unet", {"ckpt_path": "away/outside.pt"})
+    for written in ("away/outside.pt", "away/deep/outside.pt"):
+        with pytest.raises(UnusableFile, match="is a link"):
+            find_weights(tmp_path / "bundle", "unet", {"ckpt_path": written})
 
 
 def test_a_linked_folder_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,9 @@ class Plan:
             raise ValueError(f"the card has no control {strange[0]}")
         if len(self.shape) != unet["spatial_dims"] + 1 or min(self.shape) < 1:
             raise ValueError(f"noise of shape {self.shape} does not fit the network")
+        halved = 2 ** (len(unet["channels"]) - 1)
+        if any(side % halved for side in self.shape[1:]):
+            raise ValueError(f"the network needs sides that are multiples of {halved}")
         beside = len(self.covariates) if self.concatenated else 0
         if unet["in_channels"] != self.shape[0] + beside:
             raise ValueError(f"the network reads {unet['in_channels']} channels")

@@ -13,7 +13,7 @@ from napari_medsyn.registry.importers.monai_bundle_known import Known, guess_mod
 from napari_medsyn.registry.importers.monai_bundle_parts import Kind
 from napari_medsyn.registry.importers.monai_bundle_text import read_text_file
 
-_UNKNOWN_LICENCE: Final = "LicenseRef-unknown"
+_UNKNOWN_LICENCE: Final = "NOASSERTION"
 #: Names of controls that the session or the family gives a meaning.
 _TAKEN: Final = frozenset({"seed", "steps", "latent", "present", "targets"})
 #: Steps on offer; fewer give noise, more cost time.
