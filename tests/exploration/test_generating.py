@@ -164,6 +164,12 @@ def test_targets_may_be_chosen(brain, study):
     assert list(sample.images) == ["T2"]
 
 
+def test_a_loaded_scan_may_be_played_at_missing(brain, study):
+    (sample,) = generate(brain, 1, controls={"present": ["T1"]}, study=study, device="cpu")
+    assert sample.controls["present"] == ("T1",)
+    assert list(sample.images) == ["T2", "FLAIR"]
+
+
 @pytest.mark.parametrize("name", ["brain", "painter"])
 def test_progress_ends_with_all_samples(name, request, study):
     told = []

@@ -2,7 +2,7 @@
 
 Exit status: 0 on success; 2 if what was given cannot be used, with one line on standard
 error that names the thing and the reason; 1 if the computation failed; 130 on Ctrl+C.
-Nothing is left behind unless all went well.
+Nothing is left behind unless all went well, but for samples that `generate` had finished.
 
 Imports are inside the commands: `medsyn --help` loads neither numpy nor torch.
 """
