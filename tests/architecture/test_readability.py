@@ -59,6 +59,8 @@ def public(body: list[ast.stmt]) -> Iterator[Definition]:
 
 def silent(module: ast.Module, known: dict[str, ast.ClassDef]) -> Iterator[str]:
     """Names of what is public in a module and has no docstring, its own or inherited."""
+    # Two modules may have a class of the same name; its own comes first.
+    known = {**known, **classes({"": module})}
     if not ast.get_docstring(module):
         yield "the module"
     for node in public(module.body):
