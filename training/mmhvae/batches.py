@@ -14,6 +14,7 @@ from training.mmhvae.pool import CHUNK, Pool
 from training.mmhvae.scans import RealSlices, vary
 from training.mmhvae.slabs import SliceSource
 
+FLAIR = MODALITIES.index("FLAIR")
 #: Present modalities, as flags, to the indices of those that are fed.
 DrawFed = Callable[[Sequence[bool], torch.Generator], list[int]]
 
@@ -116,7 +117,7 @@ class Stream:
             inputs, targets = vary(images, g), images[:, :, 1]
             present = torch.ones(len(MODALITIES), dtype=torch.bool)
             mask = targets.sum(dim=1) > 0
-        fed = self.draw_fed(present.tolist(), g)
+        fed = self._hide(self.draw_fed(present.tolist(), g), g)
         where = positions(slices, (*mask.shape[1:], GRID_SHAPE[2]), self.patch)
         if c.crop and step < (1 - c.whole) * c.steps:
             corners = draw_windows(mask, c.crop, self.patch, g)
@@ -128,6 +129,13 @@ class Stream:
         there = [i for i, p in enumerate(present.tolist()) if p]
         inside, lesion = mask[:, None].float(), lesion[:, None]
         return Batch(inputs, targets, there, fed, inside, lesion, where, source)
+
+    def _hide(self, fed: list[int], generator: torch.Generator) -> list[int]:
+        """What is fed, without FLAIR in a share of the steps, if anything else is left."""
+        share = self.config.hidden
+        if not share or float(torch.rand((), generator=generator)) >= share:
+            return fed
+        return [i for i in fed if i != FLAIR] or fed
 
     def _simulated(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.simulator is None:

@@ -67,6 +67,9 @@ class Config(Settings):
     lesion_weight : by how much more a voxel counts that is known to be lesion; 0 for no more.
     laden : share of the slices simulated on their own that are drawn where there are lesions.
     painted : share of the real slices that get painted lesions.
+    hidden : share of the steps in which FLAIR is not fed with others, whatever was drawn: what
+        shows lesions best must be learnt to be made of what shows them worse.
+    kl_ramp : share of the steps by which the weight of the KL term has risen to its full.
     crop : side of the square windows that are trained on, pixels; 0 for whole slices.
     whole : share of the steps, at the end, on whole slices all the same.
     pool : simulated slices kept for several steps; 0 makes new ones for every step.
@@ -92,6 +95,8 @@ class Config(Settings):
     lesion_weight: float = 0.0
     laden: float = 0.0
     painted: float = 0.0
+    hidden: float = 0.0
+    kl_ramp: float = 0.1
     crop: int = 0
     whole: float = 0.15
     pool: int = 0

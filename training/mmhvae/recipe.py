@@ -17,8 +17,6 @@ from training.mmhvae.batches import Batch
 from training.mmhvae.config import MODALITIES, Config, architecture
 from training.mmhvae.imputation import Guess, ImputationRecipe, Material, named, wanted
 
-#: Share of the steps by which the weight of the KL divergence has risen to its full.
-RAMP = 0.1
 #: Share of the steps by which discriminators start before they count (10 of 1000 epochs).
 HEAD_START = 0.01
 
@@ -69,7 +67,8 @@ class MMHVAERecipe(ImputationRecipe):
             )
         c = self.config
         divergence = losses.kl(decoded.posteriors, decoded.priors, c.free_bits)
-        weight = c.kl_weight * min(1.0, step / (RAMP * c.steps)) / batch.inside[0].numel()
+        risen = min(1.0, step / (c.kl_ramp * c.steps)) if c.kl_ramp > 0 else 1.0
+        weight = c.kl_weight * risen / batch.inside[0].numel()
         penalty = weight * divergence
         return Guess(decoded.mean, decoded.log_scale, penalty, {"kl": divergence})
 

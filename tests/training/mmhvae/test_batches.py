@@ -42,6 +42,14 @@ def test_all_but_one_is_all_but_one():
     assert draw_all_but_one([0, 1, 0, 0], generator) == [1]
 
 
+def test_flair_is_hidden_unless_it_is_all_there_is():
+    shown = [{*Stream(replace(CONFIG, hidden=h), None, Slices(), 2).batch(0, seeded(k)).fed}
+             for h in (0.0, 1.0) for k in range(30)]  # fmt: skip
+    assert any(3 in fed and len(fed) > 1 for fed in shown[:30])
+    assert all(3 not in fed or fed == {3} for fed in shown[30:])
+    assert {3} in shown[30:]
+
+
 # ---- batches ---------------------------------------------------------------------------
 
 

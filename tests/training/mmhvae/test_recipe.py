@@ -138,6 +138,8 @@ def test_the_weight_of_the_divergence_rises(monkeypatch):
     penalties = [float(recipe.guess(step, batch).penalty) for step in (0, 5, 10, 50)]
     pixels = 32 * 48
     assert penalties == pytest.approx([0, 500 / pixels, 1000 / pixels, 1000 / pixels])
+    recipe = make(replace(CONFIG, steps=100, kl_weight=2.0, kl_ramp=0.0))
+    assert float(recipe.guess(0, batch).penalty) == pytest.approx(1000 / pixels)
 
 
 def test_loss_falls_on_a_batch_that_repeats(tmp_path):
