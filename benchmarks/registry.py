@@ -5,6 +5,7 @@
 Writes that many small packages to a temporary folder, lists them for the first time, again
 in a new process' place (from the index on disk) and again in the same one, and searches.
 The naive way, for comparison, reads every card with `json` and looks for the word in it.
+On a busy machine, the processor's time is the one to look at.
 """
 
 from __future__ import annotations
@@ -73,14 +74,18 @@ def naive(folder: Path, word: str) -> int:
     return sum(word in text.lower() for text in texts)
 
 
-def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
-    """Median milliseconds of `work`, and what it gave last."""
-    times, answer = [], None
+def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[dict[str, float], Any]:
+    """Median time on the clock and of the processor, ms, and what `work` gives."""
+    clock, processor_time, answer = [], [], None
     for _ in range(repeats):
-        began = time.perf_counter()
+        began, began_working = time.perf_counter(), time.process_time()
         answer = work()
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times), answer
+        clock.append(1e3 * (time.perf_counter() - began))
+        processor_time.append(1e3 * (time.process_time() - began_working))
+    return {
+        "ms": statistics.median(clock),
+        "cpu ms": statistics.median(processor_time),
+    }, answer
 
 
 def listing(folder: Path, repeats: int) -> tuple[list[dict[str, Any]], Catalogue]:
@@ -91,8 +96,8 @@ def listing(folder: Path, repeats: int) -> tuple[list[dict[str, Any]], Catalogue
     catalogue.entries()
     again, entries = timed(catalogue.entries, repeats)
     rows = [
-        {"what": what, "found": len(entries), "ms": ms, "wanted": ""}
-        for what, ms in (
+        {"what": what, "found": len(entries), **times, "wanted": ""}
+        for what, times in (
             ("list, first time", first),
             ("list, from the index", cached),
             ("list again", again),
@@ -106,11 +111,12 @@ def searching(catalogue: Catalogue, repeats: int) -> list[dict[str, Any]]:
     entries = catalogue.entries()
     rows = []
     for words, operator in SEARCHES:
-        ms, found = timed(lambda w=words, o=operator: search(entries, w, o), repeats)
+        times, found = timed(lambda w=words, o=operator: search(entries, w, o), repeats)
         what = f"search {f' {operator} '.join(words)}"
-        rows.append({"what": what, "found": len(found), "ms": ms, "wanted": "< 50 ms"})
-    ms, ranked = timed(lambda: rank(entries, "FID"), repeats)
-    rows.append({"what": "rank FID", "found": len(ranked), "ms": ms, "wanted": ""})
+        rows.append({"what": what, "found": len(found), **times, "wanted": "< 50 ms"})
+    for what in ("rank FID, first time", "rank FID again"):
+        times, ranked = timed(lambda: rank(entries, "FID"))
+        rows.append({"what": what, "found": len(ranked), **times, "wanted": ""})
     return rows
 
 
@@ -128,12 +134,12 @@ def main() -> None:
         rows, catalogue = listing(folder, args.repeats)
         rows += searching(catalogue, args.repeats)
         slow, found = timed(lambda: naive(folder, "brain"))
-    rows.append({"what": "naive scan for brain", "found": found, "ms": slow, "wanted": ""})
-    (fast,) = (row["ms"] for row in rows if row["what"] == "search brain")
+    rows.append({"what": "naive scan for brain", "found": found, **slow, "wanted": ""})
+    (fast,) = (row["cpu ms"] for row in rows if row["what"] == "search brain")
     report(
         "registry",
         rows,
-        naive_over_search=round(slow / fast, 1),
+        naive_over_search=round(slow["cpu ms"] / fast, 1),
         processor=processor(),
         python=sys.version.split()[0],
     )

@@ -203,6 +203,8 @@ def test_redirects_are_followed(folder, site):
 def test_redirects_in_a_circle_end(folder):
     with serving(Site(redirects={f"/{SHA256}": f"/{SHA256}"})) as site:
         assert "leads on more than 5 times" in refusal(folder, site.url)
+    # Once, five times more, and then the file by its name.
+    assert [path for path, _range in site.asked].count(f"/{SHA256}") == 6
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])

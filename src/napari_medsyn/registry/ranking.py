@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from napari_medsyn.errors import UnusableModel
@@ -129,6 +130,7 @@ def _says(name: str, words: str) -> bool:
     return re.search(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])", name) is not None
 
 
+@lru_cache(maxsize=10_000)
 def _key(metric: str) -> str:
     """A metric's name without case, units and kind of separator: "PSNR (dB)" is "psnr"."""
     bare = re.sub(r"\([^)]*\)", " ", metric.casefold())
