@@ -18,10 +18,14 @@ from tests.models.monai._bundles import write_slices
 from tests.registry.importers._monai_configs import SLICES_METADATA
 
 from napari_medsyn.errors import UnusableModel
+from napari_medsyn.exploration.engines.in_process import InProcessEngine
+from napari_medsyn.exploration.requests import Progress
+from napari_medsyn.exploration.session import Session
 from napari_medsyn.models.families import load_family
 from napari_medsyn.models.monai.diffusion import DECODING, MonaiDiffusion
 from napari_medsyn.models.monai.importing import import_bundle
 from napari_medsyn.registry.card import read_card
+from napari_medsyn.registry.catalogue import Catalogue
 
 #: The brain's card at rest, but for the sex.
 CONTROLS: dict[str, Any] = {
@@ -164,6 +168,26 @@ def test_a_region_with_slices_does_what_is_missing(brain_package: Path) -> None:
     part = family.render(family.condition(None, CONTROLS), CONTROLS, region)
     whole = rendered(loaded(brain_package), CONTROLS)
     np.testing.assert_array_equal(part.mean["T1"], whole[:, :, [3, 1]])
+
+
+def test_a_session_tells_the_steps_and_gives_the_volume(brain_package: Path) -> None:
+    session = Session(InProcessEngine(), Catalogue([(brain_package.parent, "user")]))
+    session.choose_model("bundle")
+    for name, value in CONTROLS.items():
+        session.set_control(name, value)
+    told: list[Progress] = []
+    session.progressed.connect(told.append)
+    session.impute()
+    assert session.failure is None
+    assert session.results is not None
+    steps = [event.phase for event in told if event.phase.startswith("Denoising")]
+    assert steps == [f"Denoising {k} of 6" for k in range(1, 7)]
+    volume = session.results.arrays["generated_T1"]
+    np.testing.assert_allclose(volume, rendered(loaded(brain_package), CONTROLS), atol=1e-6)
+    told.clear()
+    session.impute()  # the same controls: nothing is denoised again
+    assert not [event for event in told if event.phase.startswith("Denoising")]
+    session.close()
 
 
 @pytest.mark.parametrize(

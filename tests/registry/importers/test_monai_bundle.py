@@ -142,6 +142,7 @@ def test_a_prior_that_is_not_said_is_noted(tmp_path: Path) -> None:
         ({"noise": "$torch.randn((1, 3, 4, 8))"}, "does not fit a network of 3 dimensions"),
         ({"noise": "$torch.randn((1, 5, 4, 8, 4))"}, "does not fit noise of 5 channels"),
         ({"conditioning": "$evil([[@gender]])"}, "write the covariates as a list"),
+        ({"text_encoder": "$evil()"}, "conditioned on text"),
         ({"conditioning": ["@gender", "@age"]}, "2 covariates for a network that reads 4"),
         ({"age": "$0.1 * evil()"}, "age is the Python expression"),
         ({"set_timesteps": "$evil(50)"}, "write num_inference_steps"),

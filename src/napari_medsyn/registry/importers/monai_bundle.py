@@ -55,6 +55,11 @@ _COVARIATES: Final = re.compile(
     r"\$torch\.tensor\(\[\[(?P<names>@\w+(?:, ?@\w+){0,31})\]\]\)"
     r"(?:\.to\(@device\))?(?:\.unsqueeze\(1\))?(?:\.to\(@device\))?"
 )
+#: What running NVIDIA's MAISI takes, from its README (version 0.4.5) and LICENSE.
+MAISI: Final = (
+    "MAISI needs an NVIDIA GPU (58 GB of its memory for 512 x 512 x 512 voxels), 21 GB of disk "
+    "and weights under NVIDIA's NCLS v1 licence; its five networks are not run here yet"
+)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -78,13 +83,6 @@ def read_bundle(folder: Path) -> Bundle:
     if "unet" in networks:
         return reader.diffusion(networks)
     raise UnusableFile(path, "describes neither a Generator nor a DiffusionModelUNet")
-
-
-#: What running NVIDIA's MAISI takes, from its README (version 0.4.5) and LICENSE.
-MAISI: Final = (
-    "MAISI needs an NVIDIA GPU (58 GB of its memory for 512 x 512 x 512 voxels), 21 GB of disk "
-    "and weights under NVIDIA's NCLS v1 licence; its five networks are not run here yet"
-)
 
 
 def _is_maisi(metadata: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:
@@ -264,6 +262,11 @@ class _Reader:
     def _covariates(self, unet: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
         if not unet.get("with_conditioning", False):
             return ()
+        if "text_encoder" in self.tree:
+            raise self._refuse(
+                "its network is conditioned on text by a text_encoder, which the bundle does not "
+                "bring; only numbers as covariates are supported"
+            )
         told = self.tree.get("conditioning")
         match = _COVARIATES.fullmatch(told) if isinstance(told, str) else None
         if match is not None:
