@@ -10,6 +10,7 @@ from typing import Any
 from tests._builders import make_scan
 from tests._fakes import card_values
 
+from napari_medsyn.plugin.models.rows import HasConsent, Row, compare_rows, list_rows
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Entry, Origin
 from napari_medsyn.registry.entries import Digest
@@ -80,3 +81,10 @@ class MadeCatalogue:
     def entries(self) -> tuple[Entry, ...]:
         self._before()
         return tuple(self.made)
+
+
+def rows_of(
+    *entries: Entry, study: Study | None = None, has_consent: HasConsent = nobody_consents
+) -> tuple[Row, ...]:
+    """Rows of the entries, compared with the study (by default an empty one)."""
+    return compare_rows(list_rows(entries), study or Study(), has_consent)

@@ -13,11 +13,13 @@ from tests.plugin.models._made import (
     broken_entry,
     made_entry,
     nobody_consents,
+    rows_of,
     study_of,
 )
 
 from napari_medsyn.plugin.models.action_bar import CatalogueActions, ModelActions, why_not_used
-from napari_medsyn.plugin.models.rows import Row, make_row
+from napari_medsyn.plugin.models.rows import Row
+from napari_medsyn.registry.catalogue import Entry
 
 JUDGE: dict[str, Any] = {
     "kind": "judge",
@@ -28,9 +30,10 @@ JUDGE: dict[str, Any] = {
 NAMES = ("use", "verify", "test", "trust", "copy", "remove")
 
 
-def row_of(entry: object, trusted: bool = False) -> Row:
+def row_of(entry: Entry, trusted: bool = False) -> Row:
     consent = (lambda *_: True) if trusted else nobody_consents
-    return make_row(entry, study_of("T1"), consent)  # type: ignore[arg-type]
+    (row,) = rows_of(entry, study=study_of("T1"), has_consent=consent)
+    return row
 
 
 @pytest.fixture

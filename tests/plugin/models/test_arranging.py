@@ -9,12 +9,11 @@ from tests.plugin.models._made import (
     broken_entry,
     made_entry,
     metric,
-    nobody_consents,
+    rows_of,
     study_of,
 )
 
 from napari_medsyn.plugin.models.arranging import Arranged, Query, arrange, facets_of
-from napari_medsyn.plugin.models.rows import make_rows
 
 ENTRIES = (
     made_entry("a", name="alpha", summary="mammography", metrics=[metric("FID", 60.0)]),
@@ -31,7 +30,7 @@ ENTRIES = (
     made_entry("d", name="delta", metrics=[], **LISTED),
     broken_entry("e"),
 )
-ROWS = make_rows(ENTRIES, study_of("T1"), nobody_consents)
+ROWS = rows_of(*ENTRIES, study=study_of("T1"))
 
 
 def ids(arranged: Arranged) -> str:
@@ -76,13 +75,10 @@ def test_the_best_of_a_metric_comes_first_and_those_without_it_last() -> None:
 
 
 def test_a_higher_metric_is_sorted_the_other_way() -> None:
-    rows = make_rows(
-        [
-            made_entry("low", metrics=[metric("PSNR", 20.0, "higher")]),
-            made_entry("high", metrics=[metric("PSNR", 30.0, "higher")]),
-        ],
-        study_of("T1"),
-        nobody_consents,
+    rows = rows_of(
+        made_entry("low", metrics=[metric("PSNR", 20.0, "higher")]),
+        made_entry("high", metrics=[metric("PSNR", 30.0, "higher")]),
+        study=study_of("T1"),
     )
     found = arrange(rows, Query(metric="PSNR", sort="metric"))
     assert [row.entry.id for row in found.rows] == ["high", "low"]
@@ -93,15 +89,11 @@ def test_a_metric_that_nobody_has_after_filtering_is_no_error() -> None:
 
 
 def test_sizes_are_sorted_by_number_and_unknown_ones_come_last() -> None:
-    rows = make_rows(
-        [
-            made_entry(name, files=[{"name": "w.safetensors", "bytes": n, "sha256": "0" * 64}])
-            for name, n in (("x", 900), ("y", 10_000))
-        ]
-        + [broken_entry("z")],
-        study_of(),
-        nobody_consents,
-    )
+    entries = [
+        made_entry(name, files=[{"name": "w.safetensors", "bytes": n, "sha256": "0" * 64}])
+        for name, n in (("x", 900), ("y", 10_000))
+    ]
+    rows = rows_of(*entries, broken_entry("z"))
     up = arrange(rows, Query(sort="size"))
     down = arrange(rows, Query(sort="size", descending=True))
     assert (ids(up), ids(down)) == ("xyz", "yxz")
@@ -126,7 +118,7 @@ def test_a_figure_measured_otherwise_than_most_is_marked() -> None:
         made_entry("b", metrics=[metric("FID", 50.0)]),
         made_entry("c", metrics=[other]),
     ]
-    rows = make_rows(entries, study_of("T1"), nobody_consents)
+    rows = rows_of(*entries, study=study_of("T1"))
     figures = arrange(rows, Query(metric="FID", sort="metric")).figures
     assert {key[-1]: figure.is_comparable for key, figure in figures.items()} == {
         "a": True,

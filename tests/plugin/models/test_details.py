@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from tests.plugin.models._made import (
     broken_entry,
     made_card,
     made_entry,
-    nobody_consents,
+    rows_of,
     study_of,
 )
 
@@ -27,7 +25,6 @@ from napari_medsyn.plugin.models.details import (
     read_details,
     read_preview,
 )
-from napari_medsyn.plugin.models.rows import make_row
 from napari_medsyn.registry.catalogue import Entry
 from napari_medsyn.registry.entries import Digest
 
@@ -45,20 +42,9 @@ def picture(path: Path, width: int = 40, height: int = 20) -> Path:
     return path
 
 
-def huge_header(path: Path, width: int, height: int) -> None:
-    """A PNG that claims a size in its header and has next to no data."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-
-
 def row_of(entry: Entry):
-    return make_row(entry, study_of("T1"), nobody_consents)
+    (row,) = rows_of(entry, study=study_of("T1"))
+    return row
 
 
 @pytest.fixture
@@ -88,8 +74,8 @@ def test_a_preview_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     assert read_preview(tmp_path, made_card(files=FILES)) is None
 
 
-def test_a_preview_that_claims_a_huge_size_is_not_read(tmp_path: Path) -> None:
-    huge_header(tmp_path / "preview.png", 5000, 10)
+def test_a_preview_of_a_huge_size_is_not_read(tmp_path: Path) -> None:
+    picture(tmp_path / "preview.png", 4097, 1)
     assert read_preview(tmp_path, made_card(files=FILES)) is None
 
 

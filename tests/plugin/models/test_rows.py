@@ -13,17 +13,18 @@ from tests.plugin.models._made import (
     broken_entry,
     made_entry,
     nobody_consents,
+    rows_of,
     study_of,
 )
 
-from napari_medsyn.plugin.models.rows import STATE_NAMES, badge_of, make_row, make_rows
+from napari_medsyn.plugin.models.rows import STATE_NAMES, list_rows
 from napari_medsyn.registry.card import read_card
 from napari_medsyn.registry.entries import Digest, Entry
-from napari_medsyn.scans.study import Study
 
 
 def badge(entry, *modalities: str, consent=nobody_consents):
-    return badge_of(entry, study_of(*modalities), consent)
+    (row,) = rows_of(entry, study=study_of(*modalities), has_consent=consent)
+    return row.badge
 
 
 def test_a_model_fits_if_the_study_has_what_it_reads() -> None:
@@ -108,8 +109,7 @@ def test_a_package_damaged_since_it_was_listed_is_broken(tmp_path: Path) -> None
 
 def test_before_the_comparison_nothing_is_claimed_but_what_needs_no_study() -> None:
     states = [
-        make_row(entry, None, nobody_consents).badge.state
-        for entry in (made_entry(), broken_entry(), made_entry(**LISTED))
+        row.badge.state for row in list_rows([made_entry(), broken_entry(), made_entry(**LISTED)])
     ]
     assert states == ["not checked", "broken", "listed only"]
     assert set(states) <= set(STATE_NAMES)
@@ -126,7 +126,7 @@ def test_columns_say_what_the_card_says() -> None:
             {"name": "preview.png", "bytes": 24, "sha256": "0" * 64},
         ],
     )
-    row = make_row(entry, Study(), nobody_consents)
+    (row,) = rows_of(entry)
     assert row.name == "Fake brain"
     assert row.task == "imputation"
     assert row.modalities == ("T1", "T2", "FLAIR", "CT")
@@ -142,7 +142,7 @@ def test_columns_say_what_the_card_says() -> None:
     [({}, True), (LISTED, False), (ISOLATED, False)],
 )
 def test_only_a_model_that_can_run_now_is_usable(changes: dict, usable: bool) -> None:
-    row = make_row(made_entry(**changes), study_of("T1"), nobody_consents)
+    (row,) = rows_of(made_entry(**changes), study=study_of("T1"))
     assert row.is_usable is usable
 
 
@@ -150,11 +150,12 @@ def test_judges_are_not_for_a_session() -> None:
     judge = made_entry(
         kind="judge", inputs=["T1"], outputs=[], readings=[{"name": "age", "label": "Age"}]
     )
-    assert not make_row(judge, study_of("T1"), nobody_consents).is_usable
+    (row,) = rows_of(judge, study=study_of("T1"))
+    assert not row.is_usable
 
 
 def test_a_row_for_every_entry_in_order() -> None:
-    rows = make_rows([broken_entry(), made_entry(origin="embedded")], Study(), nobody_consents)
+    rows = rows_of(broken_entry(), made_entry(origin="embedded"))
     assert [(row.name, row.origin) for row in rows] == [
         ("torn", "installed"),
         ("Fake brain", "embedded"),
@@ -167,5 +168,5 @@ def test_what_an_importer_has_made_is_told_from_what_was_installed() -> None:
         made_entry("b", provenance={"source": "medigan"}),
         made_entry("c", provenance={"command": "training/run.sh"}),
     ]
-    rows = make_rows(entries, Study(), nobody_consents)
+    rows = list_rows(entries)
     assert [row.origin for row in rows] == ["imported", "imported", "installed"]

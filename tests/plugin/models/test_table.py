@@ -15,12 +15,11 @@ from tests.plugin.models._made import (
     made_entry,
     many_entries,
     metric,
-    nobody_consents,
+    rows_of,
     study_of,
 )
 
 from napari_medsyn.plugin.models.arranging import Figure, Query, arrange
-from napari_medsyn.plugin.models.rows import make_rows
 from napari_medsyn.plugin.models.table import COLUMNS, ModelTable, TableView, figure_text
 
 Role = Qt.ItemDataRole
@@ -35,7 +34,7 @@ def make_view(qtbot: QtBot) -> MakeView:
         qtbot.addWidget(view)
         view.resize(width, 300)
         view.show()
-        rows = make_rows(entries, study_of("T1"), nobody_consents)
+        rows = rows_of(*entries, study=study_of("T1"))
         view.show_rows(arrange(rows, Query(**{"sort": "name", **query})), "")
         return view
 
@@ -161,7 +160,7 @@ def test_a_heading_sorts_and_pressed_again_turns_the_order(make_view: MakeView) 
     view.sort_asked.connect(lambda *order: asked.append(order))
     press = view.horizontalHeader().sectionClicked.emit
     press(KEYS.index("size"))
-    rows = make_rows([made_entry()], study_of(), nobody_consents)
+    rows = rows_of(made_entry())
     view.show_rows(arrange(rows, Query(sort="size")), "")
     press(KEYS.index("size"))
     assert asked == [("size", False), ("size", True)]

@@ -49,20 +49,19 @@ class ModelActions(QWidget):
 
     def _show(self) -> None:
         row, free = self._row, not self._is_running
-        facts = row.entry.facts if row is not None else None
         state = row.badge.state if row is not None else "broken"
-        runs = facts is not None and row is not None and row.entry.can_run
+        runs = row is not None and row.entry.can_run
         self.use.setEnabled(row is not None and row.is_usable)
         self.use.setToolTip(tooltip(why_not_used(row)))
         self.verify.setEnabled(free and row is not None)
         self.verify.setToolTip("Compare every file of the package with the hashes on its card")
         self.test.setEnabled(free and runs and state != "needs consent")
         self.test.setToolTip("Compare with its golden output; try its controls, seeds and limits")
-        self.trust.setVisible(facts is not None and facts.execution == "isolated")
+        self.trust.setVisible(row is not None and row.has_code)
         is_trusted = state not in ("needs consent", "not checked")
         self.trust.setText("Withdraw trust" if is_trusted else "Trust…")
         self.trust.setEnabled(free and state != "not checked")
-        self.copy.setEnabled(facts is not None)
+        self.copy.setEnabled(row is not None and row.entry.is_usable)
         self.copy.setToolTip("Put the citation on the clipboard")
         own = row is not None and not row.entry.is_embedded
         self.remove.setEnabled(free and own)

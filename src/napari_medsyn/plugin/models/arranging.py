@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.plugin.models.rows import STATE_NAMES, Row
+from napari_medsyn.registry.catalogue import Entry
 from napari_medsyn.registry.ranking import Direction, Ranked, metric_names, rank
 from napari_medsyn.registry.searching import Operator, search
 
@@ -94,7 +95,7 @@ def facets_of(rows: Sequence[Row]) -> Facets:
         tasks=_distinct(row.task for row in rows),
         modalities=_distinct(name for row in rows for name in row.modalities),
         dims=_distinct(row.dim for row in rows),
-        metrics=tuple(metric_names([row.entry for row in rows])),
+        metrics=tuple(metric_names(_passing(_first_with_each_metric(rows)))),
     )
 
 
@@ -118,9 +119,14 @@ def _ranked(rows: Sequence[Row], metric: str) -> list[Ranked]:
     if not metric:
         return []
     try:
-        return rank([row.entry for row in rows], metric)
+        return rank(_passing([row for row in rows if row.metrics]), metric)
     except UnusableModel:
         return []
+
+
+def _passing(rows: Iterable[Row]) -> list[Entry]:
+    """Copies of the rows' entries: what an entry decodes of its card it keeps, a copy not long."""
+    return [replace(row.entry) for row in rows]
 
 
 def _passes(row: Row, query: Query) -> bool:
@@ -162,6 +168,15 @@ def _sorted(rows: list[Row], value: Callable[[Row], Any], descending: bool) -> l
     known = [row for row in by_name if value(row) not in ("", None)]
     unknown = [row for row in by_name if value(row) in ("", None)]
     return [*sorted(known, key=value, reverse=descending), *unknown]
+
+
+def _first_with_each_metric(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows that together have every metric."""
+    known: set[str] = set()
+    for row in rows:
+        if not known.issuperset(row.metrics):
+            known.update(row.metrics)
+            yield row
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

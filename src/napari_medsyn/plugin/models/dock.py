@@ -94,12 +94,13 @@ class ModelsDock(QWidget):
         self.destroyed.connect(lambda: connections.close())
 
     def _build(self) -> None:
+        # In the order of the Tab key.
         self.filters = FilterBar()
+        self.catalogue_buttons = CatalogueActions()
         self.table = ModelTable()
         self.view = TableView(self.table)
         self.page = DetailPage()
         self.model_buttons = ModelActions()
-        self.catalogue_buttons = CatalogueActions()
         self.message = MessageArea()
         for label in self.message.findChildren(QLabel):
             # An error may quote a card, and nothing in a card is to be taken for HTML.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from napari_medsyn.plugin.dispatch import Background, Outcome
 from napari_medsyn.plugin.models.arranging import Arranged, Facets, Query, arrange, facets_of
 from napari_medsyn.plugin.models.latest import Latest
-from napari_medsyn.plugin.models.rows import HasConsent, Row, make_rows
-from napari_medsyn.registry.catalogue import Catalogue, Entry
+from napari_medsyn.plugin.models.rows import HasConsent, Row, compare_rows, list_rows
+from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Study
 
 
@@ -17,7 +17,6 @@ from napari_medsyn.scans.study import Study
 class _Listed:
     """What one listing found."""
 
-    entries: tuple[Entry, ...]
     rows: tuple[Row, ...]
     facets: Facets
 
@@ -57,7 +56,7 @@ class Listing:
         self._has_consent = has_consent
         self._listeners = listeners
         self._listing, self._arranging = Latest(background), Latest(background)
-        self._entries: tuple[Entry, ...] = ()
+        self._facets = Facets()
         self._query = Query()
         self.rows: tuple[Row, ...] = ()
 
@@ -70,19 +69,17 @@ class Listing:
         """List the packages that are on disk now."""
 
         def job() -> _Listed:
-            entries = catalogue.entries()
-            rows = make_rows(entries, None, self._has_consent)
-            return _Listed(entries, rows, facets_of(rows))
+            rows = list_rows(catalogue.entries())
+            return _Listed(rows, facets_of(rows))
 
         self._listing.start(job, lambda outcome: self._on_listed(outcome, study))
 
     def compare(self, study: Study) -> None:
         """Find out anew which models fit `study`."""
-        entries = self._entries
+        rows, facets = self.rows, self._facets
 
         def job() -> _Listed:
-            rows = make_rows(entries, study, self._has_consent)
-            return _Listed(entries, rows, facets_of(rows))
+            return _Listed(compare_rows(rows, study, self._has_consent), facets)
 
         self._listing.start(job, self._on_compared)
 
@@ -104,7 +101,7 @@ class Listing:
             self._listeners.failed(outcome.message, outcome.detail)
             return False
         listed: _Listed = outcome.value
-        self._entries, self.rows = listed.entries, listed.rows
+        self.rows, self._facets = listed.rows, listed.facets
         self._listeners.listed(listed.facets)
         return True
 

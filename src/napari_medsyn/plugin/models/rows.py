@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.exploration.resolving import NotReady, Snapshot, present_modalities, resolve
 from napari_medsyn.registry.card import ModelCard
-from napari_medsyn.registry.catalogue import Entry, Facts
+from napari_medsyn.registry.catalogue import Entry
 from napari_medsyn.registry.searching import search
 from napari_medsyn.scans.study import Study
 
@@ -51,6 +51,9 @@ class Badge:
 class Row:
     """One model of the catalogue, in the words of the table.
 
+    It holds what the table needs and nothing else: of ten thousand models, every list
+    that is kept is one more thing for Python's garbage collection to stop the window for.
+
     Parameters
     ----------
     entry : of the catalogue.
@@ -58,6 +61,9 @@ class Row:
     name, task, modalities, organ, covariates, dim, licence, origin : columns; "" where a
         broken package does not say.
     size : bytes of the package's files; None where nobody knows.
+    inputs : modalities that the model reads.
+    metrics : names of the figures on the card.
+    has_code : whether the package brings code of its own.
     """
 
     entry: Entry
@@ -71,6 +77,9 @@ class Row:
     size: int | None = None
     licence: str = ""
     origin: str = ""
+    inputs: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    has_code: bool = False
 
     @property
     def key(self) -> str:
@@ -83,34 +92,49 @@ class Row:
         return self.badge.state in ("fits", "no scan", "fits not") and not self.entry.is_judge
 
 
-def make_rows(
-    entries: Sequence[Entry], study: Study | None, has_consent: HasConsent
-) -> tuple[Row, ...]:
-    """A row for each entry, for a worker thread: with a study it reads cards.
+_NOT_CHECKED: Final = Badge("not checked", "Being compared with the study.")
+_NEEDS_NOTHING: Final = Badge("fits", "It needs no scan.")
+_NEEDS_CONSENT: Final = Badge(
+    "needs consent",
+    "It brings code of its own, which runs only after your consent: press Trust….",
+)
 
-    Parameters
-    ----------
-    entries : of the catalogue.
-    study : what models are to fit; None to leave that open, which is fast.
-    has_consent : whether the code of a package may run.
-    """
+
+def list_rows(entries: Sequence[Entry]) -> tuple[Row, ...]:
+    """A row for each entry, not yet compared with a study; reads no card."""
     imported = {entry.package for entry in search(entries, _IMPORTED, "or")}
-    return tuple(
-        make_row(entry, study, has_consent, entry.package in imported) for entry in entries
-    )
+    return tuple(_row(entry, entry.package in imported) for entry in entries)
 
 
-def make_row(
-    entry: Entry, study: Study | None, has_consent: HasConsent, is_imported: bool = False
-) -> Row:
-    """The row of one entry."""
-    facts, badge = entry.facts, badge_of(entry, study, has_consent)
+def compare_rows(rows: Sequence[Row], study: Study, has_consent: HasConsent) -> tuple[Row, ...]:
+    """The same rows with their badges against `study`; it reads cards, so for a thread."""
+    return tuple(replace(row, badge=badge_of(row, study, has_consent)) for row in rows)
+
+
+def badge_of(row: Row, study: Study, has_consent: HasConsent) -> Badge:
+    """Whether the model can be used on `study`; pure but for reading the card and consent."""
+    if not row.entry.can_run:
+        # Broken or listed only: no study changes that.
+        return row.badge
+    try:
+        return _badge_of_whole(row, study, has_consent)
+    except UnusableModel as error:
+        # Damaged since it was listed.
+        return Badge("broken", str(error))
+
+
+def _row(entry: Entry, is_imported: bool) -> Row:
+    # Not `entry.facts`, which would be kept for as long as the entry.
+    facts = entry.facts if entry.digest is None else entry.digest.facts()
     if entry.is_embedded:
         origin = "embedded"
     else:
         origin = "imported" if is_imported else "installed"
     if facts is None:
-        return Row(entry, badge, entry.id, origin=origin)
+        return Row(entry, Badge("broken", entry.reason), entry.id, origin=origin)
+    badge = _NOT_CHECKED
+    if facts.execution == "none":
+        badge = Badge("listed only", f"It cannot be run here: {facts.why_not.rstrip('.')}.")
     return Row(
         entry=entry,
         badge=badge,
@@ -123,46 +147,30 @@ def make_row(
         size=facts.bytes or None,
         licence=facts.licence,
         origin=origin,
+        inputs=tuple(facts.inputs),
+        metrics=tuple(dict.fromkeys(metric["name"] for metric in facts.metrics)),
+        has_code=facts.execution == "isolated",
     )
 
 
-def badge_of(entry: Entry, study: Study | None, has_consent: HasConsent) -> Badge:
-    """Whether the model can be used on `study`; pure but for reading the card and consent."""
-    facts = entry.facts
-    if facts is None:
-        return Badge("broken", entry.reason)
-    if not entry.can_run:
-        return Badge("listed only", f"It cannot be run here: {entry.why_not}.".replace("..", "."))
-    if study is None:
-        return Badge("not checked", "Being compared with the study.")
-    try:
-        return _badge_of_whole(entry, facts, study, has_consent)
-    except UnusableModel as error:
-        # Damaged since it was listed.
-        return Badge("broken", str(error))
-
-
-def _badge_of_whole(entry: Entry, facts: Facts, study: Study, has_consent: HasConsent) -> Badge:
-    if facts.execution == "isolated" and not _may_run(entry, has_consent):
-        return Badge(
-            "needs consent",
-            "It brings code of its own, which runs only after your consent: press Trust….",
-        )
+def _badge_of_whole(row: Row, study: Study, has_consent: HasConsent) -> Badge:
+    if row.has_code and not _may_run(row.entry, has_consent):
+        return _NEEDS_CONSENT
     # The first two are said without the card: nobody waits for the cards of thousands.
-    if not facts.inputs:
-        return Badge("fits", "It needs no scan.")
-    if not len(study) and facts.task not in _FREE_TASKS:
-        names = ", ".join(facts.inputs)
-        return Badge("no scan", f"{facts.name} reads {names}. Open a scan, or try the sample.")
-    card = entry.card
+    if not row.inputs:
+        return _NEEDS_NOTHING
+    if not len(study) and row.task not in _FREE_TASKS:
+        names = ", ".join(row.inputs)
+        return Badge("no scan", f"{row.name} reads {names}. Open a scan, or try the sample.")
+    card = row.entry.card
     if card is None:
-        return Badge("broken", entry.reason)
-    resolved = resolve(Snapshot(study=study, package=entry.package), card)
+        return Badge("broken", row.entry.reason)
+    resolved = resolve(Snapshot(study=study, package=row.entry.package), card)
     present = present_modalities(study, card, frozenset())
     if isinstance(resolved, NotReady) and not (card.is_judge and len(present) >= card.min_inputs):
         return Badge("fits not" if len(study) else "no scan", resolved.reason)
     if not present:
-        return Badge("fits", "It needs no scan.")
+        return _NEEDS_NOTHING
     return Badge("fits", f"It reads {', '.join(present)} of the study.")
 
 
