@@ -194,7 +194,9 @@ from tests.models.isolated._packages import running
 with running(Path({folder!r}), {code!r}) as runner:
     from threading import Thread
     Thread(target=lambda: runner.ask({{}}), daemon=True).start()
-    time.sleep(0.3)
+    while not (runner._log.parent / "work" / "started").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
     print(runner.pid, flush=True)
     time.sleep(60)
 """
@@ -203,7 +205,12 @@ with running(Path({folder!r}), {code!r}) as runner:
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     """Also amid a call that never gives Python a chance to notice."""
-    code = "import re\ndef generate(**more):\n    re.match('(a+)+b', 'a' * 60)"
+    code = """
+import re
+def generate(**more):
+    open("started", "w").close()
+    re.match("(a+)+b", "a" * 60)
+"""
     root = str(Path(__file__).resolve().parents[3])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(root=root, folder=str(tmp_path / "p"), code=code)],

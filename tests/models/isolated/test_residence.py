@@ -95,6 +95,10 @@ def run(case, model_file, x):
         return network(x) * network.calls
     if case == "options":
         return load(Network, model_file, Options())(x)
+    if case == "part alone":
+        part = Part(4)
+        part.load_state_dict({"scale": weights(model_file)["one.scale"]})
+        return part.scale * x
     if case == "other weights":
         network = Network(4)
         state = {name: value * float(x[0]) for name, value in weights(model_file).items()}
@@ -205,6 +209,15 @@ def test_two_networks_of_one_call_are_two(ask: Ask) -> None:
 
 def test_parts_of_a_network_are_not_shared(ask: Ask) -> None:
     assert np.abs(ask("two parts", X, True).pictures[0]).max() > 0
+
+
+def test_a_part_is_not_what_was_built_alone(ask: Ask) -> None:
+    """Else the network would be given one that it does not fill, and be built twice."""
+    ask("part alone", X, True)
+    first = counts(ask("options", X, True))
+    second = counts(ask("options", X, True))
+
+    assert second["built"] - first["built"] == 1
 
 
 def test_what_a_network_remembers_shows(ask: Ask) -> None:

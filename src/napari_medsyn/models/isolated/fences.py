@@ -141,31 +141,36 @@ def _drop_capabilities(libc: Any) -> None:
 
 # ---- system calls ------------------------------------------------------------------
 
-#: Audit architecture and the numbers of the system calls that are refused; linux/audit.h
-#: and asm/unistd.h of each architecture.
+#: Audit architecture, the numbers of the system calls that are refused, and those of clone
+#: and clone3; linux/audit.h and asm/unistd.h of each architecture.
 _CALLS = {
     "x86_64": (
         0xC000003E,
         {
-            "socket": 41, "execve": 59, "ptrace": 101, "mount": 165, "unshare": 272,
-            "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
-            "execveat": 322, "bpf": 321, "io_uring_setup": 425, "pidfd_getfd": 438,
+            "socket": 41, "execve": 59, "fork": 57, "vfork": 58, "ptrace": 101, "mount": 165,
+            "unshare": 272, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
+            "bpf": 321, "execveat": 322, "io_uring_setup": 425, "pidfd_getfd": 438,
         },
+        (56, 435),
     ),
     "aarch64": (
         0xC00000B7,
         {
             "socket": 198, "execve": 221, "ptrace": 117, "mount": 40, "unshare": 97,
-            "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271,
-            "execveat": 281, "bpf": 280, "io_uring_setup": 425, "pidfd_getfd": 438,
+            "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "bpf": 280,
+            "execveat": 281, "io_uring_setup": 425, "pidfd_getfd": 438,
         },
+        (220, 435),
     ),
 }  # fmt: skip
 
-#: Instructions of classic BPF (linux/filter.h) and answers of seccomp (linux/seccomp.h).
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+#: Instructions of classic BPF (linux/filter.h), places in what they look at, and answers of
+#: seccomp (linux/seccomp.h).
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_EACCES = 13
+_EACCES, _ENOSYS = 13, 38
+_CLONE_THREAD = 0x10000
 
 
 class _Program(ctypes.Structure):
@@ -173,21 +178,32 @@ class _Program(ctypes.Structure):
 
 
 def _filter_system_calls(libc: Any) -> bool:
-    """Have the kernel refuse sockets, other programs and ways around; see seccomp(2)."""
+    """Have the kernel refuse sockets, other processes and ways around; see seccomp(2)."""
     if platform.machine() not in _CALLS:
         return False
-    architecture, calls = _CALLS[platform.machine()]
-    numbers = sorted(calls.values())
+    architecture, calls, (clone, clone3) = _CALLS[platform.machine()]
+    refuse = (_RETURN, 0, 0, _ERROR | _EACCES)
     lines = [
-        (_LOAD, 0, 0, 4),
+        (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
         (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, 0),
+        (_LOAD, 0, 0, _NUMBER),
         # The second set of numbers that x86-64 has, for programs with short pointers.
-        (_AT_LEAST, len(numbers) + 1, 0, 0x40000000),
-        *((_EQUAL, len(numbers) - i, 0, number) for i, number in enumerate(numbers)),
+        (_AT_LEAST, 0, 1, 0x40000000),
+        refuse,
+    ]
+    for number in calls.values():
+        lines += [(_EQUAL, 0, 1, number), refuse]
+    lines += [
+        # Its flags lie where no filter can look; who is told that there is no such call
+        # uses clone, which may make threads only.
+        (_EQUAL, 0, 1, clone3),
+        (_RETURN, 0, 0, _ERROR | _ENOSYS),
+        (_EQUAL, 0, 3, clone),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_HAS_BIT, 1, 0, _CLONE_THREAD),
+        refuse,
         (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERROR | _EACCES),
     ]
     code = b"".join(struct.pack("=HBBI", *line) for line in lines)
     program = _Program(len(lines), code)

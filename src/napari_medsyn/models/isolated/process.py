@@ -366,9 +366,12 @@ def _sample(
         error = EngineError(f"The package {name} failed ({header.get('text', problem)}).")
         error.add_note(str(header.get("where", "")))
         raise error
-    return Sample(
-        tuple(pictures.values()),
-        tuple(str(text) for text in header.get("texts", ())),
-        float(header.get("seconds", 0.0)),
-        tuple(str(fence) for fence in header.get("fences", ())),
-    )
+    try:
+        return Sample(
+            tuple(pictures.values()),
+            tuple(str(text) for text in header["texts"]),
+            float(header["seconds"]),
+            tuple(str(fence) for fence in header["fences"]),
+        )
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise EngineError(f"The package {name} gave an answer that cannot be read.") from wrong
