@@ -173,7 +173,7 @@ def test_the_way_of_a_newcomer(tmp_path, home, capsys):
 
 def test_a_model_that_does_not_pass_is_not_packed(tmp_path, monkeypatch, capsys):
     make_toy(tmp_path / "work" / "mine")
-    monkeypatch.setattr(_toy, "load", lambda card, *_: _Constant(card))
+    monkeypatch.setattr(_toy, "load", lambda card, *_: _Leaving(card))
     assert cli.run(["models", "contribute", "mine", "--out", "submission"]) == 1
     said = capsys.readouterr()
     assert "nothing was written: the package does not pass its test" in said.err
@@ -181,7 +181,15 @@ def test_a_model_that_does_not_pass_is_not_packed(tmp_path, monkeypatch, capsys)
     assert not (tmp_path / "work" / "submission").exists()
 
 
-class _Constant(_toy.Toy):
+def test_a_model_that_is_not_filled_in_is_not_even_tried(tmp_path, capsys):
+    make_toy(tmp_path / "work" / "mine", authors=["FILL IN: you"])
+    loaded = len(_toy.LOADED)
+    assert cli.run(["models", "contribute", "mine", "--out", "submission"]) == 2
+    assert "to be filled in: authors[0]" in capsys.readouterr().err
+    assert len(_toy.LOADED) == loaded
+
+
+class _Leaving(_toy.Toy):
     def plan(self, first, slices, controls):
         return super().plan(first, slices, controls)[:-1]
 

@@ -37,6 +37,12 @@ def test_a_template_is_a_valid_package_with_steps(tmp_path, family):
     assert not any(file.name == "README.md" for file in card.files)
 
 
+def test_the_steps_can_be_typed_whatever_the_folder_is_called(tmp_path):
+    create(tmp_path / "my model")
+    steps = (tmp_path / "my model" / "README.md").read_text()
+    assert "`medsyn models seal 'my model'`" in steps
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_an_author_must_say_is_marked(tmp_path, family):
     card = create(tmp_path / "mine", family)

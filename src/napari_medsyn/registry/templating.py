@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -128,7 +129,7 @@ def _steps(out: Path, card: ModelCard) -> str:
     return Template(_text(STEPS)).substitute(
         name=card.name,
         family=card.family,
-        folder=out.name,
+        folder=shlex.quote(out.name),
         weights=_text(f"{card.family}.md").strip(),
         trust=" --trust" if card.execution == "isolated" else "",
     )
