@@ -83,10 +83,7 @@ def remove(model_id: str) -> Path:
         Catalogue().get(model_id)
     package = min(own, key=lambda entry: not entry.is_usable).package
     try:
-        if package.is_symlink():  # a developer's; what it leads to is not ours
-            package.unlink()
-        else:
-            _delete(_aside(package))
+        _delete(_aside(package))
     except OSError as error:
         raise UnusableFile(package, f"cannot be removed ({error.strerror or error})") from error
     return package
@@ -182,7 +179,7 @@ def _aside(package: Path) -> Path:
 
 
 def _delete(folder: Path) -> None:
-    if folder.is_symlink():
+    if folder.is_symlink():  # a developer's; what it leads to is not ours
         folder.unlink()
     else:
         shutil.rmtree(folder)
