@@ -11,15 +11,19 @@ from tests.plugin.models._made import (
     ISOLATED,
     LISTED,
     broken_entry,
+    made_card,
     made_entry,
+    metric,
     nobody_consents,
     rows_of,
     study_of,
 )
 
-from napari_medsyn.plugin.models.rows import STATE_NAMES, list_rows
+from napari_medsyn.plugin.models.arranging import Query, arrange, facets_of
+from napari_medsyn.plugin.models.rows import STATE_NAMES, compare_rows, list_rows
 from napari_medsyn.registry.card import read_card
 from napari_medsyn.registry.entries import Digest, Entry
+from napari_medsyn.scans.study import Study
 
 
 def badge(entry, *modalities: str, consent=nobody_consents):
@@ -170,3 +174,15 @@ def test_what_an_importer_has_made_is_told_from_what_was_installed() -> None:
     ]
     rows = list_rows(entries)
     assert [row.origin for row in rows] == ["imported", "imported", "installed"]
+
+
+def test_rows_of_listed_models_keep_neither_cards_nor_facts() -> None:
+    card = made_card(metrics=[metric("FID", 9.5)])
+    entry = Entry("a", Path("/models/a"), "user", card, digest=Digest.of(card))
+    rows = compare_rows(list_rows([entry]), Study(), nobody_consents)
+    arranged = arrange(rows, Query(metric="FID", sort="metric"))
+    facets_of(rows)
+    kept = arranged.rows[0].entry
+    assert arranged.figures["/models/a"].value == 9.5
+    assert kept.given is None
+    assert not {"facts", "card"} & set(vars(kept))

@@ -124,8 +124,11 @@ def badge_of(row: Row, study: Study, has_consent: HasConsent) -> Badge:
 
 
 def _row(entry: Entry, is_imported: bool) -> Row:
-    # Not `entry.facts`, which would be kept for as long as the entry.
-    facts = entry.facts if entry.digest is None else entry.digest.facts()
+    if entry.digest is None:
+        facts = entry.facts
+    else:
+        # Neither `entry.facts` nor a card that was read by the way: both would be kept.
+        facts, entry = entry.digest.facts(), replace(entry, given=None)
     if entry.is_embedded:
         origin = "embedded"
     else:
