@@ -199,8 +199,17 @@ def test_a_package_travels(capsys, models, tmp_path):
 
 
 def test_install_answers_as_json(capsys, tmp_path):
-    entry = json.loads(ran(capsys, "install", make_package(tmp_path / "a", id="a"), "--json"))
+    (entry,) = json.loads(ran(capsys, "install", make_package(tmp_path / "a", id="a"), "--json"))
     assert (entry["id"], entry["origin"], entry["can_run"]) == ("a", "user", True)
+
+
+def test_several_are_installed_and_those_refused_are_told(capsys, models, tmp_path):
+    sources = [make_package(tmp_path / name, id=name) for name in ("a", "brain", "b")]
+    assert cli.run(["models", "install", *map(str, sources)]) == 2
+    captured = capsys.readouterr()
+    assert [line.split()[0] for line in captured.out.splitlines()] == ["a", "b"]
+    assert captured.err.count("\n") == 1
+    assert "brain: a model of this id ships with napari-medsyn" in captured.err
 
 
 def test_what_is_refused_changes_nothing(capsys, tmp_path):

@@ -27,25 +27,35 @@ def register(group: typer.Typer) -> None:
 
 
 def install_model(
-    source: Annotated[
-        Path, typer.Argument(metavar="FILE.zip|DIR|card.json", help="What to install.")
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FILE.zip|DIR|card.json…", help="What to install.")
     ],
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace another version of the same model.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a package and add it to yours; files that it came without are fetched."""
+    """Check packages and add them to yours; files that they came without are fetched."""
+    from napari_medsyn.errors import MedsynError
     from napari_medsyn.registry.installing import install
 
-    with _telling() as progress:
-        entry = install(source, replace=replace, progress=progress)
-    _say_what_is_left(entry)
+    installed = []
+    for source in sources:
+        try:
+            with _telling() as progress:
+                entry = install(source, replace=replace, progress=progress)
+        except MedsynError as error:
+            say(str(error), 2)
+            continue
+        installed.append(entry)
+        _say_what_is_left(entry)
+        if not as_json:
+            version = entry.facts.version if entry.facts is not None else ""
+            show(f"{entry.id} {version} is installed: {entry.package}")
     if as_json:
-        show_json(entry.as_dict())
-    else:
-        version = entry.facts.version if entry.facts is not None else ""
-        show(f"{entry.id} {version} is installed: {entry.package}")
+        show_json([entry.as_dict() for entry in installed])
+    if len(installed) < len(sources):
+        raise typer.Exit(2)
 
 
 def _say_what_is_left(entry: Entry) -> None:
