@@ -143,8 +143,11 @@ def numbers(*values: int) -> bytes:
     return b"(" + b"".join(map(number, values)) + b"t"
 
 
-def storage(count: int, kind: str = "FloatStorage", key: str = "0") -> bytes:
-    """Push a storage by its persistent id."""
+def storage(
+    count: int, kind: str = "FloatStorage", key: str = "0", view: tuple[int, int] | None = None
+) -> bytes:
+    """Push a storage, or the part `view` (first, count) of it, by its persistent id."""
+    part = text(key) + number(view[0]) + number(view[1]) + b"\x87" if view else b"N"
     return (
         b"("
         + text("storage")
@@ -152,12 +155,13 @@ def storage(count: int, kind: str = "FloatStorage", key: str = "0") -> bytes:
         + text(key)
         + text("cpu")
         + number(count)
+        + part
         + b"tQ"
     )
 
 
 def tensor(
-    count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], **claims: str
+    count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], **claims: Any
 ) -> bytes:
     """Push a tensor that claims all this."""
     return (

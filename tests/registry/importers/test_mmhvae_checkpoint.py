@@ -285,6 +285,22 @@ def test_what_is_not_the_published_layout_is_refused(
     assert not (tmp_path / "package").exists()
 
 
+def test_tensors_that_are_all_one_are_refused(tmp_path: Path) -> None:
+    """Every weight a view of one tensor: written out, a small file could fill a disk."""
+    layout = PublishedLayout(("t1", "t2", "us", "pd"), (16, 32, 64, 64), 32, 128, 8, 1)
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes(layout).items()}
+    one = torch.ones(max(sizes.values()))
+    views = {name: one[: sizes[name]].view(shape) for name, shape in shapes(layout).items()}
+
+    with pytest.raises(UnusableFile, match="repeat the same numbers"):
+        imported(tmp_path, OrderedDict(views))
+
+
+def test_a_name_as_long_as_a_book_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFile, match="without a usable name"):
+        imported(tmp_path, with_(state(), **{"x" * 1000: torch.ones(1)}))
+
+
 @pytest.mark.parametrize("name", tuple(attacks(Path("marker"))))
 def test_an_attack_is_refused_and_nothing_is_written(name: str, tmp_path: Path) -> None:
     marker = tmp_path / "ran"

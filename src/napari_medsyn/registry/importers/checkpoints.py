@@ -71,7 +71,9 @@ def read_checkpoint(path: Path, *, may_stay: Collection[str] = ()) -> Any:
                 with zipfile.ZipFile(file) as archive:
                     return _Archive(archive, size).tree(may_stay)
             if start[:1] not in (b"\x80", b"(", b"}", b"]", b"c"):
-                raise StrangePickle("it is neither an archive of torch nor a pickle")
+                raise StrangePickle(
+                    "it is neither an archive of torch nor a pickle; download it again"
+                )
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 return _read_stream(mapped, may_stay)
 

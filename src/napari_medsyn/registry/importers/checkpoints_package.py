@@ -19,6 +19,7 @@ def safetensors_of(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """A safetensors file; views are written as what they show."""
     from safetensors.numpy import save
 
+    # A single number would come out of `ascontiguousarray` with an axis.
     return save({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()})
 
 

@@ -7,6 +7,7 @@ arXiv 2309.08747.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,27 @@ def import_checkpoint(
     refuse_unusual_licence(licence)
     if spacing_mm is not None and not 0.01 <= spacing_mm <= 100:
         raise UnusableModel(f"a pixel size of {spacing_mm} mm is not between 0.01 and 100")
+    weights, layout, names, changes = _understood(checkpoint)
+    fields = _card(layout, identifier(model_id, checkpoint), licence, spacing_mm)
+    fields["provenance"] = {
+        "command": "medsyn models import mmhvae",
+        "importer": f"napari-medsyn {__version__}",
+        "source": checkpoint.name,
+        "source_sha256": sha256_of(checkpoint),
+        "inferred_from_shapes": {
+            "modalities": names,
+            "base": layout.widths[0],
+            "pools": len(layout.widths) - 1,
+            "side": layout.side,
+        },
+        "changes": changes,
+    }
+    build_package(out, fields, {"weights.safetensors": weights})
+    return [*changes, *_unknown(fields, licence, spacing_mm)]
+
+
+def _understood(checkpoint: Path) -> tuple[bytes, PublishedLayout, list[str], list[str]]:
+    """Weights, layout, the file's own names of the modalities, and what was changed."""
     try:
         tree, wrappers = unwrapped(read_checkpoint(checkpoint))
         state, changes = plain_state(tree)
@@ -95,22 +117,7 @@ def import_checkpoint(
     if wrappers:
         changes.append(f"the state dict was found under {'.'.join(wrappers)}")
     changes += [f"modality {old!r} is called {new}" for old, new in renamed.items() if old != new]
-    fields = _card(layout, identifier(model_id, checkpoint), licence, spacing_mm)
-    fields["provenance"] = {
-        "command": "medsyn models import mmhvae",
-        "importer": f"napari-medsyn {__version__}",
-        "source": checkpoint.name,
-        "source_sha256": sha256_of(checkpoint),
-        "inferred_from_shapes": {
-            "modalities": list(renamed),
-            "base": layout.widths[0],
-            "pools": len(layout.widths) - 1,
-            "side": layout.side,
-        },
-        "changes": changes,
-    }
-    build_package(out, fields, {"weights.safetensors": weights})
-    return [*changes, *_unknown(fields, licence, spacing_mm)]
+    return weights, layout, list(renamed), changes
 
 
 def _renamed(
@@ -126,14 +133,7 @@ def _renamed(
         if parts[0] in ("first_conv", "conv_blocks_context", "td", "final_blocks"):
             parts[1] = table[parts[1]]
         renamed[".".join(parts)] = value
-    named = PublishedLayout(
-        tuple(table.values()),
-        layout.widths,
-        layout.side,
-        layout.vector,
-        layout.head_features,
-        layout.head_blocks,
-    )
+    named = replace(layout, modalities=tuple(table.values()))
     return renamed, named, table
 
 
