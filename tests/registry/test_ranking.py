@@ -95,7 +95,7 @@ def test_another_data_set_or_network_is_not_directly_comparable():
         ("c", False), ("d", False), ("a", True), ("b", True),
     ]  # fmt: skip
     assert ranked[0].notes == ("not directly comparable: measured on elsewhere",)
-    assert ranked[1].notes == ("not directly comparable: measured on here through RadImageNet",)
+    assert ranked[1].notes == ("not directly comparable: measured through RadImageNet",)
 
 
 def test_of_several_figures_the_comparable_one_is_taken_and_the_others_are_told():
@@ -110,6 +110,19 @@ def test_of_several_figures_the_comparable_one_is_taken_and_the_others_are_told(
     ranked = rank([several, fid("a", 5), fid("b", 6)], "FID")
     assert [(r.entry.id, r.score) for r in ranked] == [("a", 5), ("b", 6), ("several", 7)]
     assert ranked[2].notes == ("the first of 2 figures on its card: slow",)
+
+
+def test_of_several_networks_the_usual_one_is_taken_on_whatever_data():
+    several = make_entry(
+        id="several",
+        metrics=[
+            metric("FID", 1, data_set="elsewhere", extractor="RadImageNet"),
+            metric("FID", 70, data_set="elsewhere", extractor="Inception"),
+        ],
+    )
+    ranked = rank([several, *(fid(i, 5, extractor="inception") for i in "ab")], "FID")
+    assert [(r.entry.id, r.score) for r in ranked] == [("a", 5), ("b", 5), ("several", 70)]
+    assert ranked[2].notes == ("not directly comparable: measured on elsewhere",)
 
 
 def test_units_and_separators_may_be_left_out():

@@ -80,8 +80,9 @@ def rank(
 ) -> list[Ranked]:
     """Order models by a metric, the best first, those without it last.
 
-    Where a card has several figures of the metric, the one on the data set that most of
-    the models were measured on is taken, and the first of these.
+    Where a card has several figures of the metric, the one on the data set and through the
+    network that most of the models were measured with is taken, else one through that
+    network, and the first of these.
 
     Parameters
     ----------
@@ -169,21 +170,33 @@ def _majority(figures: Sequence[dict[str, Any]]) -> Direction:
     return "lower" if 2 * lower > len(figures) else "higher"
 
 
+def _what_differs(figure: dict[str, Any], usual: tuple[str, str]) -> str:
+    data_set, extractor = _conditions(figure)
+    said = ["measured"]
+    if data_set != usual[0]:
+        said.append(f"on {figure['data_set']}")
+    if extractor != usual[1]:
+        said.append(f"through {figure['extractor'] or 'an unnamed network'}")
+    return " ".join(said)
+
+
 def _place(
     entry: Entry, figures: Sequence[dict[str, Any]], direction: Direction, usual: tuple[str, str]
 ) -> Ranked:
     same = [figure for figure in figures if _conditions(figure) == usual]
-    figure = (same or figures)[0]
+    # A FID through another network is another scale altogether.
+    alike = [figure for figure in figures if _conditions(figure)[1] == usual[1]]
+    candidates = same or alike or figures
+    figure = candidates[0]
     notes = []
     if not same:
-        network = f" through {figure['extractor']}" if figure["extractor"] else ""
-        notes.append(f"not directly comparable: measured on {figure['data_set']}{network}")
+        notes.append(f"not directly comparable: {_what_differs(figure, usual)}")
     if figure["direction"] != direction:
         notes.append(
             f"its card says that {figure['direction']} is better, but {direction} is; the card "
             "should be mended"
         )
-    others = len(same or figures) - 1
+    others = len(candidates) - 1
     if others:
         notes.append(
             f"the first of {others + 1} figures on its card: {figure['note'] or 'no note'}"
