@@ -76,6 +76,14 @@ def test_one_byte_of_code_ends_it(tmp_path: Path) -> None:
     assert not has_consent(*make_package(tmp_path / "q", GOOD + "#"))
 
 
+def test_a_card_in_hand_that_lists_other_files_is_not_the_one(tmp_path: Path) -> None:
+    package, card = make_package(tmp_path / "p")
+    _, other = make_package(tmp_path / "q", GOOD + "#")
+    give_consent(package, card)
+
+    assert not has_consent(package, card.model_copy(update={"files": other.files}))
+
+
 def test_it_is_given_only_to_what_the_card_says(tmp_path: Path) -> None:
     package, card = make_package(tmp_path / "p")
     model = package / "code" / "model.py"

@@ -85,6 +85,12 @@ def run(case, model_file, x):
         return network.one.scale - network.two.scale
     if case == "noise":
         return load(Network, model_file)(x) + torch.randn(4)
+    if case == "noise between":
+        first = torch.randn(4)
+        network = Network(4)
+        second = torch.randn(4)
+        network.load_state_dict(weights(model_file))
+        return network(x) + first + 10 * second
     if case == "written to":
         network = load(Network, model_file)
         network.seen += 1
@@ -187,7 +193,8 @@ def test_without_leave_everything_is_as_the_package_has_it(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        "plain", "inherited", "taken apart", "two alike", "two parts", "noise", "written to",
+        "plain", "inherited", "taken apart", "two alike", "two parts", "noise", "noise between",
+        "written to",
         "options", "other weights",
     ],
 )  # fmt: skip
