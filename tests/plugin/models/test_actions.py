@@ -13,6 +13,7 @@ from tests.plugin.models.conftest import MakeDock, at_rest
 from tests.plugin.models.test_jobs import isolated_package
 
 from napari_medsyn.errors import UnusableModel
+from napari_medsyn.evaluation.checks import Check, Report
 from napari_medsyn.plugin.models import jobs
 from napari_medsyn.plugin.models.dialogs import ConsentDialog, Question, ReportDialog
 from napari_medsyn.plugin.models.dock import ModelsDock
@@ -114,15 +115,16 @@ def test_code_is_not_trusted_if_the_dialog_is_left(
 def test_a_test_shows_its_table(
     dock: ModelsDock, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = jobs.Done("Brain failed at least one test.", "plan  failed", degree="bad")
+    report = Report("brain", "1.2.0", (Check("plan", False, "no slice"),))
+    done = jobs.Done("Brain failed a test.", degree="bad", report=report)
     monkeypatch.setattr(jobs, "test_package", lambda *_: done)
     select(dock, folder / "brain", qtbot)
     dock.model_buttons.test.click()
     at_rest(dock, qtbot)
-    report = dialog_of(dock, ReportDialog)
-    assert report.table.toPlainText() == "plan  failed"
-    assert dock.message.text == "Brain failed at least one test."
-    report.close()
+    dialog = dialog_of(dock, ReportDialog)
+    assert [dialog.table.item(0, n).text() for n in range(3)] == ["plan", "failed", "no slice"]
+    assert dock.message.text == "Brain failed a test."
+    dialog.close()
 
 
 def test_a_test_that_cannot_run_shows_no_table(

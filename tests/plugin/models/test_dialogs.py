@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDialog, QLabel
 from tests.plugin.models._made import ISOLATED, made_card
 
+from napari_medsyn.evaluation.checks import Check, Report
 from napari_medsyn.plugin.models.dialogs import (
     ConsentDialog,
     Question,
@@ -100,8 +101,19 @@ def test_escape_leaves_a_question(qtbot: QtBot) -> None:
         QTest.keyClick(question, Qt.Key.Key_Escape)
 
 
-def test_a_report_is_to_be_read_and_copied(qtbot: QtBot) -> None:
-    report = ReportDialog(None, "Test of x", "x passed.", "plan  ok\nseed  ok")
-    qtbot.addWidget(report)
-    assert report.table.toPlainText() == "plan  ok\nseed  ok"
-    assert report.table.isReadOnly()
+def test_a_report_shows_every_check_and_its_verdict(qtbot: QtBot) -> None:
+    checks = (
+        Check("plan", True, "1 slice"),
+        Check("card", True, "14 fields to be filled in: " + "summary, " * 40, is_warning=True),
+        Check("output", False, "<b>not finite</b>"),
+    )
+    dialog = shown(ReportDialog(None, "Test of x", Report("x", "1.0", checks)), qtbot)
+    table = dialog.table
+    cells = [[table.item(row, column).text() for column in range(3)] for row in range(3)]
+    assert cells[0] == ["plan", "ok", "1 slice"]
+    assert [line[1] for line in cells] == ["ok", "warning", "failed"]
+    assert cells[2][2] == "<b>not finite</b>"
+    assert len({table.item(row, 1).foreground().color().name() for row in range(3)}) == 3
+    assert table.rowHeight(1) > 2 * table.rowHeight(0)  # the whole sentence can be read
+    words = "\n".join(label.text() for label in dialog.findChildren(QLabel))
+    assert "x 1.0: 3 checks: 1 ok, 1 warning, 1 failed" in words

@@ -298,7 +298,7 @@ def test_verifying_tells_what_is_wrong_and_nothing_is_lost(
     dock.select(folder / "brain")
     dock.model_buttons.verify.click()
     at_rest(dock, qtbot)
-    assert dock.message.text == "Brain: one file is as the card says."
+    assert dock.message.text == "Brain: 1 file is as the card says."
     weights = folder / "brain" / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1

@@ -11,6 +11,7 @@ import pytest
 from tests._fakes import make_package
 
 from napari_medsyn.errors import Cancelled, MedsynError, UnusableModel
+from napari_medsyn.evaluation.checks import Check, Report
 from napari_medsyn.plugin.models import jobs
 from napari_medsyn.plugin.models.jobs import Ticket
 from napari_medsyn.plugin.models.programs import Printed
@@ -78,7 +79,7 @@ def test_a_whole_package_is_told_with_its_hashes(tmp_path: Path) -> None:
     told = Told()
     package = make_package(tmp_path / "fake")
     done = jobs.verify_package(package, Ticket(told))
-    assert done.sentence == "Fake brain: one file is as the card says."
+    assert done.sentence == "Fake brain: 1 file is as the card says."
     assert done.detail == f"{sha256_of(package / 'weights.safetensors')}  weights.safetensors"
     assert told.texts == ["Comparing weights.safetensors"]
     assert told.shares == [0.0]
@@ -266,17 +267,45 @@ def test_medsyn_itself_refuses_what_is_no_checkpoint(tmp_path: Path, ticket: Tic
 # ---- test --------------------------------------------------------------------------
 
 
+def report_of(*verdicts: str) -> str:
+    """What `medsyn models test --json` prints."""
+    checks = tuple(
+        Check(f"check {n}", verdict != "failed", "seen", verdict == "warning")
+        for n, verdict in enumerate(verdicts)
+    )
+    return json.dumps({**Report("fake", "1.0", checks).as_dict(), "folder": "/models/fake"})
+
+
 @pytest.mark.parametrize(
-    ("status", "sentence", "degree"),
-    [(0, "Fake passed its tests.", "good"), (1, "Fake failed at least one test.", "bad")],
+    ("status", "verdicts", "sentence", "degree"),
+    [
+        (0, ("ok", "warning"), "Fake passed its tests (2 checks: 1 ok, 1 warning).", "good"),
+        (1, ("ok", "failed"), "Fake failed a test (2 checks: 1 ok, 1 failed).", "bad"),
+    ],
 )
-def test_the_table_of_a_test_is_the_detail(
-    tmp_path: Path, ticket: Ticket, status: int, sentence: str, degree: str
+def test_the_report_of_a_test_is_taken_over(
+    tmp_path: Path,
+    ticket: Ticket,
+    status: int,
+    verdicts: tuple[str, ...],
+    sentence: str,
+    degree: str,
 ) -> None:
-    asked = plays_medsyn(ticket, lambda _: Printed(status, "golden output  ok\n", "medsyn: x"))
+    asked = plays_medsyn(ticket, lambda _: Printed(status, report_of(*verdicts), "medsyn: x"))
     done = jobs.test_package(tmp_path, "Fake", ticket)
-    assert (done.sentence, done.degree, done.detail) == (sentence, degree, "golden output  ok")
-    assert asked == [["models", "test", "--", str(tmp_path)]]
+    assert (done.sentence, done.degree) == (sentence, degree)
+    assert done.report is not None
+    assert tuple(check.verdict for check in done.report.checks) == verdicts
+    assert asked == [["models", "test", "--json", "--", str(tmp_path)]]
+
+
+@pytest.mark.parametrize("answer", ["no json", "[]", '{"checks": [{}]}'])
+def test_a_report_that_cannot_be_read_is_no_success(
+    tmp_path: Path, ticket: Ticket, answer: str
+) -> None:
+    plays_medsyn(ticket, lambda _: Printed(0, answer, ""))
+    with pytest.raises(UnusableModel, match="report of the test cannot be read"):
+        jobs.test_package(tmp_path, "Fake", ticket)
 
 
 def test_a_test_that_cannot_be_run_is_refused_with_the_reason(

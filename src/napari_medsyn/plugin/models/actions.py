@@ -159,5 +159,5 @@ class Actions:
             self._message.show_message(str(outcome.value))
 
     def _show_report(self, title: str, done: jobs.Done | None) -> None:
-        if done is not None and done.detail:
-            ReportDialog(self._parent, title, done.sentence, done.detail).show()
+        if done is not None and done.report is not None:
+            ReportDialog(self._parent, title, done.report).show()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QFontDatabase
+from qtpy.QtGui import QColor, QFontDatabase, QResizeEvent
 from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QLabel,
-    QPlainTextEdit,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_medsyn.evaluation.checks import Report
+from napari_medsyn.plugin.widgets import COLOURS
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.consent import CodeFacts
 
@@ -34,6 +36,7 @@ _MAY_NOT: Final = (
     "It may not use the network, start other programs, or write files of yours. On this system "
     "only Python refuses that: it stops careless code, not code that means to get out.",
 )
+_VERDICTS: Final = {"ok": COLOURS["good"], "warning": COLOURS["note"], "failed": COLOURS["bad"]}
 _UNTIL: Final = "When one byte of the package changes, you are asked again."
 
 
@@ -89,7 +92,13 @@ class ConsentDialog(Question):
         super().__init__(parent, "Trust the code of this model?", introduction, "Trust")
         self.folder = plain_label(f"Folder: {facts.folder}")
         self.body.addWidget(self.folder)
-        self.files = _file_table(facts)
+        self.files = _table("Files of the code", ("File", "SHA-256"), facts.files)
+        fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        for row in range(self.files.rowCount()):
+            item = self.files.item(row, 1)
+            if item is not None:
+                item.setFont(fixed)
+                item.setToolTip(item.text())
         self.body.addWidget(self.files, stretch=1)
         self.body.addWidget(plain_label(f"SHA-256 of the whole package: {facts.sha256}"))
         if card.requires.packages:
@@ -103,41 +112,50 @@ class ConsentDialog(Question):
 
 
 class ReportDialog(QDialog):
-    """A table of text in letters of one width, for reading and copying."""
+    """The checks of a test, for reading; what is wrong stands out."""
 
-    def __init__(self, parent: QWidget | None, title: str, sentence: str, table: str) -> None:
+    def __init__(self, parent: QWidget | None, title: str, report: Report) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.table = QPlainTextEdit(table)
-        self.table.setReadOnly(True)
-        self.table.setAccessibleName(title)
-        self.table.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self.table.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        lines = [(check.name, check.verdict, check.sentence) for check in report.checks]
+        self.table = _table(title, ("Check", "Verdict", "What was seen"), lines)
+        self.table.setWordWrap(True)
+        for row, check in enumerate(report.checks):
+            item = self.table.item(row, 1)
+            if item is not None:
+                item.setForeground(QColor(_VERDICTS[check.verdict]))
+        self._fit_rows()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
-        layout.addWidget(plain_label(sentence))
+        layout.addWidget(plain_label(f"{report.model} {report.version}: {report.summary}"))
         layout.addWidget(self.table)
         layout.addWidget(buttons)
 
     def sizeHint(self) -> QSize:
-        """Wide enough for a table of the command line."""
-        return QSize(720, 420)
+        """Wide enough for a sentence beside its check."""
+        return QSize(760, 460)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give every sentence the lines that it needs in the new width."""
+        super().resizeEvent(event)
+        self._fit_rows()
+
+    def _fit_rows(self) -> None:
+        self.table.resizeColumnToContents(1)
+        self.table.resizeRowsToContents()
 
 
-def _file_table(facts: CodeFacts) -> QTableWidget:
-    table = QTableWidget(len(facts.files), 2)
-    table.setAccessibleName("Files of the code")
-    table.setHorizontalHeaderLabels(["File", "SHA-256"])
+def _table(name: str, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> QTableWidget:
+    """A table for reading; its last column takes the room that is left."""
+    table = QTableWidget(len(lines), len(headings))
+    table.setAccessibleName(name)
+    table.setHorizontalHeaderLabels(list(headings))
     table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-    for number, (name, digest) in enumerate(facts.files):
-        table.setItem(number, 0, QTableWidgetItem(name))
-        hash_item = QTableWidgetItem(digest)
-        hash_item.setFont(fixed)
-        hash_item.setToolTip(digest)
-        table.setItem(number, 1, hash_item)
+    for row, line in enumerate(lines):
+        for column, text in enumerate(line):
+            table.setItem(row, column, QTableWidgetItem(text))
     rows, columns = table.verticalHeader(), table.horizontalHeader()
     if rows is not None and columns is not None:
         rows.hide()

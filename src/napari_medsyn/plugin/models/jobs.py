@@ -6,6 +6,7 @@ longer wanted.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from napari_medsyn.errors import Cancelled, MedsynError, UnusableModel
+from napari_medsyn.evaluation.checks import Check, Report
 from napari_medsyn.plugin.models.programs import Printed, Program
 from napari_medsyn.registry.card import CARD_NAME, ModelCard
 from napari_medsyn.registry.catalogue import Catalogue, Entry
@@ -63,12 +65,20 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a job has to say: a sentence, more for those who wish, and the model it left."""
+    """What a job has to say: a sentence, more for those who wish, and what it left.
+
+    Parameters
+    ----------
+    sentence, degree, detail : for the message area.
+    package : folder of a model that came in or changed.
+    report : of a test.
+    """
 
     sentence: str
     detail: str = ""
     package: Path | None = None
     degree: str = "good"
+    report: Report | None = None
 
 
 #: What a `JobRunner` runs.
@@ -100,8 +110,9 @@ def verify_package(package: Path, ticket: Ticket) -> Done:
                 "changed or damaged, get the package again"
             )
         lines.append(f"{file.sha256}  {file.name}")
-    count = "one file is" if len(lines) == 1 else f"all {len(lines)} files are"
-    return Done(f"{card.name}: {count} as the card says.", "\n".join(lines))
+    verb = "is" if len(lines) == 1 else "are"
+    sentence = f"{card.name}: {_count(lines, 'file')} {verb} as the card says."
+    return Done(sentence, "\n".join(lines))
 
 
 def install_packages(sources: Sequence[Path], ticket: Ticket) -> Done:
@@ -221,20 +232,33 @@ def import_model(
 
 
 def test_package(package: Path, name: str, ticket: Ticket) -> Done:
-    """Run `medsyn models test`; its table is the detail.
+    """Run `medsyn models test` and take over its report.
 
     Raises
     ------
     MedsynError : it could not be run to its end.
     """
     ticket.report(None, f"Testing {name}")
-    printed = ticket.run(["models", "test", "--", str(package)])
-    table = printed.answer.strip("\n")
-    if printed.status == 0:
-        return Done(f"{name} passed its tests.", table)
-    if printed.status == 1 and table:
-        return Done(f"{name} failed at least one test.", table, degree="bad")
-    raise UnusableModel(_refusal(printed, f"The test of {name} could not be run."))
+    printed = ticket.run(["models", "test", "--json", "--", str(package)])
+    if printed.status not in (0, 1) or not printed.answer.strip():
+        raise UnusableModel(_refusal(printed, f"The test of {name} could not be run."))
+    report = _report(printed.answer)
+    if report.ok:
+        return Done(f"{name} passed its tests ({report.summary}).", report=report)
+    return Done(f"{name} failed a test ({report.summary}).", degree="bad", report=report)
+
+
+def _report(answer: str) -> Report:
+    """The report that was printed as JSON."""
+    try:
+        value = json.loads(answer)
+        checks = tuple(
+            Check(one["name"], one["ok"], one["sentence"], one["verdict"] == "warning")
+            for one in value["checks"]
+        )
+        return Report(value["model"], value["version"], checks)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnusableModel(f"The report of the test cannot be read ({error}).") from error
 
 
 def _refusal(printed: Printed, otherwise: str) -> str:
