@@ -79,6 +79,9 @@ def test_the_same_package_gives_the_same_bytes(package, tmp_path):
         path.chmod(0o600)
     pack(package, tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        times = {entry.date_time for entry in archive.infolist()}
+    assert times == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_sums_are_what_sha256sum_reads(package, tmp_path):
