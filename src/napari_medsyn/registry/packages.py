@@ -59,7 +59,8 @@ def verify(folder: Path, *, full: bool = True) -> ModelCard:
         if full and sha256_of(folder / file.name) != file.sha256:
             raise UnusableModel(
                 f"{folder / file.name}: its SHA-256 is not the one on the card; the file was "
-                "changed or damaged, get the package again"
+                "changed or damaged; get the package again or, if the change is yours, run "
+                f"`medsyn models seal {folder}`"
             )
     if card.execution == "native":
         check_safetensors(folder / card.weights.name)
@@ -110,8 +111,8 @@ def _check_file(folder: Path, file: PackageFile) -> None:
     size = _check_plain(folder, file.name)
     if size != file.bytes:
         raise UnusableModel(
-            f"{folder / file.name}: has {size} bytes where the card says {file.bytes}; "
-            "get the package again"
+            f"{folder / file.name}: has {size} bytes where the card says {file.bytes}; get the "
+            f"package again or, if the change is yours, run `medsyn models seal {folder}`"
         )
 
 
