@@ -28,11 +28,20 @@ def import_mmhvae(
     out: Out,
     model_id: Id = None,
     licence: Licence = None,
+    spacing: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05, max=10, metavar="MM", help="Size of a pixel that it was trained on."
+        ),
+    ] = None,
 ) -> None:
     """A published MMHVAE or MHVAE state dict."""
     from napari_medsyn.registry.importers.mmhvae_checkpoint import import_checkpoint
 
-    _tell(out, import_checkpoint(checkpoint, out, model_id=model_id, licence=licence))
+    notes = import_checkpoint(
+        checkpoint, out, model_id=model_id, licence=licence, spacing_mm=spacing
+    )
+    _tell(out, notes)
 
 
 @group.command("stylegan")
