@@ -61,13 +61,17 @@ def search(
     terms = [_Term(word) for word in words if word.strip()]
     if operator not in ("and", "or", "xor"):
         raise MedsynError(f"operator {operator!r} is not one of and, or, xor")
-    entries = list(entries)
-    if not terms:
-        return entries
-    cards = [entry.words for entry in entries]
-    hits = zip(*(term.hits(cards) for term in terms), strict=True)
-    fewest, most = {"and": (len(terms), len(terms)), "or": (1, len(terms)), "xor": (1, 1)}[operator]
-    return [e for e, row in zip(entries, hits, strict=True) if fewest <= sum(row) <= most]
+    kept = list(entries)
+    if operator == "and" or not terms:
+        for term in terms:
+            # What lacks one word need not be looked through for the next.
+            hits = term.hits([entry.words for entry in kept])
+            kept = [entry for entry, hit in zip(kept, hits, strict=True) if hit]
+        return kept
+    cards = [entry.words for entry in kept]
+    counts = map(sum, zip(*(term.hits(cards) for term in terms), strict=True))
+    most = 1 if operator == "xor" else len(terms)
+    return [entry for entry, count in zip(kept, counts, strict=True) if 1 <= count <= most]
 
 
 @dataclass(frozen=True, slots=True)
