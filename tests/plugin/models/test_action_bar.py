@@ -27,7 +27,7 @@ JUDGE: dict[str, Any] = {
     "outputs": [],
     "readings": [{"name": "age", "label": "Age"}],
 }
-NAMES = ("use", "verify", "test", "trust", "copy", "remove")
+NAMES = ("use", "verify", "test", "trust", "set_up", "copy", "remove")
 
 
 def row_of(entry: Entry, trusted: bool = False) -> Row:
@@ -66,10 +66,25 @@ def offered(buttons: ModelActions) -> set[str]:
             row_of(made_entry(**ISOLATED), trusted=True),
             {"use", "verify", "test", "trust", "copy", "remove"},
         ),
+        (
+            row_of(made_entry(**ISOLATED, requires={"packages": ["no-such-thing"]}), trusted=True),
+            {"verify", "trust", "set_up", "copy", "remove"},
+        ),
         (row_of(broken_entry()), {"verify", "remove"}),
         (None, set()),
     ],
-    ids=["ours", "embedded", "unfit", "judge", "listed", "code", "trusted", "broken", "none"],
+    ids=[
+        "ours",
+        "embedded",
+        "unfit",
+        "judge",
+        "listed",
+        "code",
+        "trusted",
+        "lacks",
+        "broken",
+        "none",
+    ],
 )
 def test_what_is_offered(buttons: ModelActions, row: Row | None, expected: set[str]) -> None:
     buttons.show_row(row)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QDialog, QFileDialog
+from qtpy.QtWidgets import QDialog, QFileDialog, QLabel
 from tests._fakes import make_package
+from tests.plugin.models._made import ISOLATED, made_entry, rows_of
 from tests.plugin.models.conftest import MakeDock, at_rest
 from tests.plugin.models.test_jobs import isolated_package
 
@@ -110,6 +111,23 @@ def test_code_is_not_trusted_if_the_dialog_is_left(
     dialog_of(dock, ConsentDialog).leave.click()
     at_rest(dock, qtbot)
     assert dock.current().badge.state == "needs consent"
+
+
+def test_an_environment_is_made_after_a_question(
+    dock: ModelsDock, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = made_entry("x", name="X", **ISOLATED, requires={"packages": ["no-such-thing"]})
+    (row,) = rows_of(entry, has_consent=lambda *_: True)
+    done = jobs.Done("X has what it needs.")
+    monkeypatch.setattr(jobs, "set_up_package", lambda *_: done)
+    dock.package_actions.set_up(row)
+    question = dialog_of(dock, Question)
+    words = " ".join(label.text() for label in question.findChildren(QLabel))
+    assert "It needs no-such-thing. pip downloads" in words
+    assert dock.message.text == ""
+    question.go_on.click()
+    at_rest(dock, qtbot)
+    assert dock.message.text == "X has what it needs."
 
 
 def test_a_test_shows_its_table(

@@ -189,6 +189,19 @@ def test_code_that_is_not_what_the_card_says_gets_no_consent(tmp_path: Path) -> 
     assert not has_consent(package, card)
 
 
+def test_an_environment_is_made_by_medsyn(tmp_path: Path, ticket: Ticket) -> None:
+    asked = plays_medsyn(ticket, lambda _: Printed(0, "/env/bin/python", "medsyn: made\n"))
+    done = jobs.set_up_package(tmp_path, "Fake", ticket)
+    assert (done.sentence, done.detail) == ("Fake has what it needs.", "made")
+    assert asked == [["models", "environment", "--", str(tmp_path)]]
+
+
+def test_an_environment_that_cannot_be_made_is_told(tmp_path: Path, ticket: Ticket) -> None:
+    plays_medsyn(ticket, lambda _: Printed(1, "", "medsyn: pip: no network\n"))
+    with pytest.raises(UnusableModel, match="pip: no network"):
+        jobs.set_up_package(tmp_path, "Fake", ticket)
+
+
 # ---- import ------------------------------------------------------------------------
 
 

@@ -93,6 +93,14 @@ def test_code_needs_consent_before_anything_else_matters() -> None:
     assert badge(entry, "CT", consent=lambda *_: True).state == "fits not"
 
 
+def test_trusted_code_that_lacks_python_packages_says_which() -> None:
+    entry = made_entry(**ISOLATED, requires={"packages": ["numpy", "no-such-thing>=2"]})
+    found = badge(entry, "T1", consent=lambda *_: True)
+    assert found.state == "needs packages"
+    assert found.sentence == "It needs no-such-thing>=2, which are not here: press Set up…."
+    assert badge(entry, "T1").state == "needs consent"
+
+
 def test_consent_is_asked_for_packages_with_code_only() -> None:
     def refuse(*_: object) -> bool:
         raise AssertionError("asked")

@@ -27,11 +27,13 @@ class ModelActions(QWidget):
         self.verify = QPushButton("Verify")
         self.test = QPushButton("Test")
         self.trust = QPushButton("Trust…")
+        self.set_up = QPushButton("Set up…")
         self.copy = QPushButton("Copy as BibTeX")
         self.remove = QPushButton("Remove…")
         layout = QFlowLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for button in (self.use, self.verify, self.test, self.trust, self.copy, self.remove):
+        first = (self.use, self.verify, self.test, self.trust, self.set_up)
+        for button in (*first, self.copy, self.remove):
             layout.addWidget(button)
         self._row: Row | None = None
         self._is_running = False
@@ -55,12 +57,15 @@ class ModelActions(QWidget):
         self.use.setToolTip(tooltip(why_not_used(row)))
         self.verify.setEnabled(free and row is not None)
         self.verify.setToolTip("Compare every file of the package with the hashes on its card")
-        self.test.setEnabled(free and runs and state != "needs consent")
+        self.test.setEnabled(free and runs and not state.startswith("needs"))
         self.test.setToolTip("Compare with its golden output; try its controls, seeds and limits")
         self.trust.setVisible(row is not None and row.has_code)
         is_trusted = state not in ("needs consent", "not checked")
         self.trust.setText("Withdraw trust" if is_trusted else "Trust…")
         self.trust.setEnabled(free and state != "not checked")
+        self.set_up.setVisible(state == "needs packages")
+        self.set_up.setEnabled(free)
+        self.set_up.setToolTip("Make an environment with what the code needs, apart from napari's")
         self.copy.setEnabled(row is not None and row.entry.is_usable)
         self.copy.setToolTip("Put the citation on the clipboard")
         own = row is not None and not row.entry.is_embedded

@@ -95,6 +95,18 @@ class Actions:
         dialog.accepted.connect(lambda: self._change(lambda _: jobs.trust_package(package, card)))
         dialog.open()
 
+    def set_up(self, row: Row) -> None:
+        """Make an environment with the Python packages that a package's code needs."""
+        text = (
+            f"{row.badge.sentence.partition(', which')[0]}. pip downloads them into an environment "
+            "of their own; napari's stays as it is. Setting up a Python package may run its code."
+        )
+        question = Question(self._parent, "Set up the model?", text, "Set up")
+        question.accepted.connect(
+            lambda: self._change(lambda t: jobs.set_up_package(row.entry.package, row.name, t))
+        )
+        question.open()
+
     # ---- models that come in -------------------------------------------------------
 
     def ask_for_file(self) -> None:

@@ -154,6 +154,7 @@ class ModelsDock(QWidget):
         model.verify.clicked.connect(self._with_current(actions.verify))
         model.test.clicked.connect(self._with_current(actions.test))
         model.trust.clicked.connect(lambda: self._on_trust())
+        model.set_up.clicked.connect(self._with_current(actions.set_up))
         model.copy.clicked.connect(lambda: self.copy_citation())
         model.remove.clicked.connect(self._with_current(actions.remove))
         catalogue.file_asked.connect(actions.ask_for_file)

@@ -191,6 +191,20 @@ def distrust_package(package: Path, card: ModelCard) -> Done:
     return Done(f"{card.name} may run its code no more.", "", package)
 
 
+def set_up_package(package: Path, name: str, ticket: Ticket) -> Done:
+    """Make the environment that a package's code needs, in a process of its own.
+
+    Raises
+    ------
+    MedsynError : it could not be made; what pip said last.
+    """
+    ticket.report(None, f"Setting up {name}")
+    printed = ticket.run(["models", "environment", "--", str(package)])
+    if printed.status != 0:
+        raise UnusableModel(_refusal(printed, f"{name} could not be set up."))
+    return Done(f"{name} has what it needs.", "\n".join(printed.sentences), package)
+
+
 def import_model(
     kind: str,
     source: Path,

@@ -15,7 +15,14 @@ from napari_medsyn.registry.searching import search
 from napari_medsyn.scans.study import Study
 
 State = Literal[
-    "fits", "no scan", "fits not", "needs consent", "not checked", "listed only", "broken"
+    "fits",
+    "no scan",
+    "fits not",
+    "needs consent",
+    "needs packages",
+    "not checked",
+    "listed only",
+    "broken",
 ]
 
 #: What the badge says, best first; the order is that of sorting.
@@ -24,6 +31,7 @@ STATE_NAMES: Final[dict[State, str]] = {
     "no scan": "Needs a scan",
     "fits not": "Does not fit",
     "needs consent": "Needs consent",
+    "needs packages": "Needs packages",
     "not checked": "Not checked",
     "listed only": "Listed only",
     "broken": "Broken",
@@ -159,6 +167,8 @@ def _row(entry: Entry, is_imported: bool) -> Row:
 def _badge_of_whole(row: Row, study: Study, has_consent: HasConsent) -> Badge:
     if row.has_code and not _may_run(row.entry, has_consent):
         return _NEEDS_CONSENT
+    if row.has_code and (missing := _missing(row.entry)):
+        return Badge("needs packages", f"It needs {missing}, which are not here: press Set up….")
     # The first two are said without the card: nobody waits for the cards of thousands.
     if not row.inputs:
         return _NEEDS_NOTHING
@@ -180,3 +190,17 @@ def _badge_of_whole(row: Row, study: Study, has_consent: HasConsent) -> Badge:
 def _may_run(entry: Entry, has_consent: HasConsent) -> bool:
     card = entry.card
     return card is not None and has_consent(entry.package, card)
+
+
+def _missing(entry: Entry) -> str:
+    """Python packages that a package's code needs and that neither Python has; "" for none."""
+    from napari_medsyn.models.isolated.environment import interpreter, missing_packages
+
+    card = entry.card
+    if card is None:
+        return ""
+    try:
+        interpreter(card)
+    except UnusableModel:
+        return ", ".join(missing_packages(card.requires.packages))
+    return ""

@@ -14,7 +14,7 @@ from napari_medsyn.plugin.models.texts import ARROWS, SIGNS, size_text, tooltip
 
 #: Columns in order: key, heading, typical content (for its width), place in the queue for room.
 COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (
-    ("state", "State", "○ Needs consent", 0),
+    ("state", "State", "○ Needs packages", 0),
     ("name", "Name", "Brain MR imputation 1 mm", 0),
     ("task", "Task", "counterfactual", 3),
     ("modality", "Modality", "T1, T1c, FLAIR", 2),

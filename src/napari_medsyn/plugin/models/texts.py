@@ -17,6 +17,7 @@ SIGNS: Final[dict[State, tuple[str, str]]] = {
     "no scan": ("○", COLOURS["note"]),
     "fits not": ("–", COLOURS["note"]),
     "needs consent": ("?", COLOURS["note"]),
+    "needs packages": ("+", COLOURS["note"]),
     "not checked": ("…", "#8a8a8a"),
     "listed only": ("i", "#8a8a8a"),
     "broken": ("✕", COLOURS["bad"]),
