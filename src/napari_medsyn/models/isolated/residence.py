@@ -47,6 +47,8 @@ class Residence:
         self._handed_out: set[int] = set()
         self._depth = 0
         self._known: set[type] = set()
+        #: How many modules there were when classes were last looked for.
+        self._modules = 0
         self._load = vars(torch)["load"]
         self._fill = torch.nn.Module.load_state_dict
 
@@ -70,6 +72,12 @@ class Residence:
         self._built.clear()
         self._handed_out.clear()
         self._depth = 0
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._look_for_classes()
+
+    def _look_for_classes(self) -> None:
+        """Watch the package's classes that are new: some modules are imported late."""
         for kind in _subclasses(self._torch.nn.Module):
             if kind not in self._known:
                 self._known.add(kind)
