@@ -76,3 +76,45 @@ def test_showing_a_value_tells_nobody(editor: LatentEditor) -> None:
     editor.show_value((0.5,) * 23)
     assert values == []
     assert editor.rows[0].number.value() == 0.5
+
+
+def make(qtbot: QtBot, **fields: object) -> LatentEditor:
+    made = LatentEditor(
+        Latent.model_validate(
+            {"kind": "latent", "name": "latent", "label": "Latent", "directions": ["a", "b"]}
+            | fields
+        )
+    )
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_slider_at_its_end_stays_within_a_range_of_broken_steps(qtbot: QtBot) -> None:
+    editor = make(qtbot, minimum=-2.33, maximum=2.58)
+    values = heard(editor)
+    row = editor.rows[0]
+    row.slider.setValue(row.slider.minimum())
+    row.slider.setValue(row.slider.maximum())
+    assert [value[0] for value in values] == [-2.33, 2.58]
+    assert all(editor.control.check(value) for value in values)
+
+
+def test_where_the_range_leaves_0_out_back_to_the_seed_is_its_nearest_end(qtbot: QtBot) -> None:
+    editor = make(qtbot, minimum=0.5, maximum=2.0, default=[1.0, 1.0])
+    editor.show_value((1.0, 1.0))
+    values = heard(editor)
+    editor.zero.click()
+    assert values == [(0.5, 0.5)]
+    assert editor.control.check(values[0])
+    assert not editor.zero.isEnabled()
+
+
+def test_hundreds_of_directions_need_no_more_widgets_than_ten(qtbot: QtBot) -> None:
+    editor = make(qtbot, directions=[f"z{n}" for n in range(512)], minimum=0.0, maximum=1.0)
+    values = heard(editor)
+    assert len(editor.rows) == 10
+    assert editor.groups.count() == 52
+    editor.groups.setCurrentIndex(51)
+    editor.rows[1].slider.setValue(editor.rows[1].slider.maximum())
+    assert values[-1][511] == 1.0
+    assert sum(values[-1]) == 1.0

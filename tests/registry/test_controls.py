@@ -75,8 +75,12 @@ def test_a_value_comes_back_in_the_controls_own_type(made, given, kept):
             [],
             "x () needs at least 1 modalities",
         ),
-        (control("latent", directions=["a", "b"]), [1], "x [1] needs 2 numbers"),
-        (control("latent", directions=["a"]), [4], "x [4] leaves -3 to 3"),
+        (
+            control("latent", directions=["a", "b"]),
+            [1],
+            "x needs 2 numbers, one for each direction, not 1",
+        ),
+        (control("latent", directions=["a"]), [4], "x a 4 is outside -3 to 3"),
         (control("latent", directions=["a"]), ["a"], "is not a list of numbers"),
     ],
 )
@@ -119,3 +123,8 @@ def test_within_the_training_range_there_is_none(value):
 def test_a_control_that_contradicts_itself_is_refused(kind, fields):
     with pytest.raises(ValidationError):
         control(kind, **fields)
+
+
+def test_a_latent_without_a_default_needs_0_within_its_range():
+    with pytest.raises(ValidationError, match=r"x a 0 is outside 0\.5 to 2"):
+        control("latent", directions=["a", "b"], minimum=0.5, maximum=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -31,6 +32,9 @@ from napari_medsyn.registry.controls import (
 
 #: Qt's spin boxes count in 32 bits with a sign; a card's seeds may go beyond.
 _LARGEST_SPIN = 2**31 - 1
+
+#: Most steps of a slider.
+_MOST_STEPS = 100_000
 
 
 class Editor(QWidget):
@@ -63,10 +67,13 @@ class SliderEditor(Editor):
 
     def __init__(self, control: Continuous) -> None:
         super().__init__(control)
-        self._minimum, self._step = control.minimum, control.step
-        self._decimals = _decimals(control.step)
+        self._minimum, self._maximum = control.minimum, control.maximum
+        span = control.maximum - control.minimum
+        # Qt counts steps in 32 bits, and no hand tells a hundred thousand of them apart.
+        self._step = max(control.step, span / _MOST_STEPS)
+        self._decimals = _decimals(self._step)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, round((control.maximum - control.minimum) / control.step))
+        self.slider.setRange(0, round(span / self._step))
         self.slider.setPageStep(10)
         self.slider.setAccessibleName(control.label)
         self.number = QDoubleSpinBox()
@@ -91,10 +98,15 @@ class SliderEditor(Editor):
             self.number.setValue(value)
 
     def _on_moved(self, steps: int) -> None:
-        self.edited.emit(round(self._minimum + steps * self._step, self._decimals))
+        self._tell(self._minimum + steps * self._step)
 
     def _on_typed(self, value: float) -> None:
-        self.edited.emit(round(value, self._decimals))
+        self._tell(value)
+
+    def _tell(self, value: float) -> None:
+        # The ends of a card's range need not be whole steps.
+        rounded = round(value, self._decimals)
+        self.edited.emit(within(rounded, self._minimum, self._maximum))
 
 
 class SpinEditor(Editor):
@@ -103,13 +115,13 @@ class SpinEditor(Editor):
     def __init__(self, control: Integer) -> None:
         super().__init__(control)
         self.spin = _spin_box(control.minimum, control.maximum, control.label)
-        self.spin.setSingleStep(control.step)
+        self.spin.setSingleStep(min(control.step, _LARGEST_SPIN))
         self.spin.valueChanged.connect(self.edited.emit)
         self.row.addWidget(self.spin)
 
     def show_value(self, value: Any) -> None:
         with QSignalBlocker(self.spin):
-            self.spin.setValue(value)
+            self.spin.setValue(int(within(value, -_LARGEST_SPIN, _LARGEST_SPIN)))
 
 
 class SeedEditor(Editor):
@@ -212,9 +224,14 @@ def make_editor(control: Control) -> Editor | None:
     return maker(control) if maker else None
 
 
+def within(value: float, minimum: float, maximum: float) -> float:
+    """`value`, or the end of the range that it lies beyond."""
+    return min(max(value, minimum), maximum)
+
+
 def _spin_box(minimum: int, maximum: int, name: str) -> QSpinBox:
     spin = QSpinBox()
-    spin.setRange(minimum, maximum)
+    spin.setRange(max(minimum, -_LARGEST_SPIN), min(maximum, _LARGEST_SPIN))
     spin.setAccessibleName(name)
     # Typing "16" must not ask for 1 on the way.
     spin.setKeyboardTracking(False)
@@ -223,5 +240,6 @@ def _spin_box(minimum: int, maximum: int, name: str) -> QSpinBox:
 
 def _decimals(step: float) -> int:
     """Digits behind the point that tell multiples of `step` apart."""
-    text = f"{step:.6f}".rstrip("0")
+    most = max(6, -math.floor(math.log10(step)))
+    text = f"{step:.{most}f}".rstrip("0")
     return len(text.partition(".")[2])

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_medsyn.plugin.editors import Editor
+from napari_medsyn.plugin.editors import Editor, within
 from napari_medsyn.registry.controls import Latent
 
 #: Sliders on screen at a time.
@@ -38,7 +38,9 @@ class LatentEditor(Editor):
     def __init__(self, control: Latent) -> None:
         super().__init__(control)
         self._names = control.directions
-        self._values = [0.0] * len(self._names)
+        # Where the range leaves 0 out, its nearest end is as near as one gets to the seed.
+        self._rest = min(max(0.0, control.minimum), control.maximum)
+        self._values = [self._rest] * len(self._names)
         self.groups = QComboBox()
         self.groups.setAccessibleName(f"Group of {control.label}")
         for start in range(0, len(self._names), ROWS):
@@ -72,7 +74,7 @@ class LatentEditor(Editor):
         return int(self.groups.currentData())
 
     def show_value(self, value: Sequence[float]) -> None:
-        self._values = [float(number) for number in value] or [0.0] * len(self._names)
+        self._values = [float(number) for number in value] or [self._rest] * len(self._names)
         self._show_group()
 
     def _show_group(self, *_: Any) -> None:
@@ -81,11 +83,14 @@ class LatentEditor(Editor):
             row.setVisible(place < len(self._names))
             if place < len(self._names):
                 row.show_direction(self._names[place], self._values[place])
-        self.zero.setEnabled(any(self._values))
+        self._show_whether_moved()
+
+    def _show_whether_moved(self) -> None:
+        self.zero.setEnabled(any(value != self._rest for value in self._values))
 
     def _on_moved(self, number: int, value: float) -> None:
         self._values[self._start + number] = value
-        self.zero.setEnabled(any(self._values))
+        self._show_whether_moved()
         self.edited.emit(tuple(self._values))
 
     def _on_zero(self) -> None:
@@ -100,6 +105,7 @@ class LatentRow(QWidget):
 
     def __init__(self, control: Latent) -> None:
         super().__init__()
+        self._range = (control.minimum, control.maximum)
         self.name = QElidingLabel()
         self.name.setFixedWidth(72)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -133,7 +139,8 @@ class LatentRow(QWidget):
             self.number.setValue(value)
 
     def _on_slid(self, steps: int) -> None:
-        value = round(steps * _STEP, 2)
+        # The ends of a card's range need not be whole steps.
+        value = within(round(steps * _STEP, 2), *self._range)
         with QSignalBlocker(self.number):
             self.number.setValue(value)
         self.moved.emit(value)
@@ -141,4 +148,4 @@ class LatentRow(QWidget):
     def _on_typed(self, value: float) -> None:
         with QSignalBlocker(self.slider):
             self.slider.setValue(round(value / _STEP))
-        self.moved.emit(round(value, 2))
+        self.moved.emit(within(round(value, 2), *self._range))

@@ -224,12 +224,19 @@ class Latent(ControlBase):
         numbers = tuple(value) if isinstance(value, tuple | list) else None
         if numbers is None or not all(_is_number(number) for number in numbers):
             raise self._refuse(value, "is not a list of numbers")
-        if not numbers:
-            return (0.0,) * len(self.directions)
+        numbers = numbers or (0.0,) * len(self.directions)
         if len(numbers) != len(self.directions):
-            raise self._refuse(value, f"needs {len(self.directions)} numbers")
-        if not all(self.minimum <= number <= self.maximum for number in numbers):
-            raise self._refuse(value, f"leaves {self.minimum:g} to {self.maximum:g}")
+            # There may be hundreds, which nobody wants to read.
+            raise ValueError(
+                f"{self.name} needs {len(self.directions)} numbers, one for each direction, "
+                f"not {len(numbers)}"
+            )
+        for direction, number in zip(self.directions, numbers, strict=True):
+            if not self.minimum <= number <= self.maximum:
+                raise ValueError(
+                    f"{self.name} {direction} {number:g} is outside "
+                    f"{self.minimum:g} to {self.maximum:g}"
+                )
         return tuple(float(number) for number in numbers)
 
 
