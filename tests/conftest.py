@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,6 +58,14 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no real scans in {folder}")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models, consent and indexes of the tests are not those of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDSYN_HOME", str(tmp_path_factory.mktemp("medsyn-home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

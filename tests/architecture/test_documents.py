@@ -29,8 +29,10 @@ def medsyn_lines() -> list[list[str]]:
 
 
 def subcommand(arguments: list[str]) -> list[str]:
-    """Leading words that name the command: `models info`, `impute`."""
-    return arguments[:2] if arguments[0] == "models" else arguments[:1]
+    """Leading words that name the command: `models import mmhvae`, `models info`, `impute`."""
+    if arguments[0] != "models":
+        return arguments[:1]
+    return arguments[:3] if arguments[1] == "import" else arguments[:2]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
