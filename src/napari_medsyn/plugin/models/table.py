@@ -24,7 +24,7 @@ COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (
     ("size", "Size", "888.8 MB", 7),
     ("metric", "Metric", "0.8888 ↑*", 1),
     ("licence", "Licence", "CC-BY-SA-4.0", 8),
-    ("origin", "Origin", "imported (medigan)", 9),
+    ("origin", "Origin", "embedded", 9),
 )  # fmt: skip
 
 _KEYS: Final = tuple(key for key, *_ in COLUMNS)
