@@ -142,6 +142,39 @@ def test_a_scan_that_the_model_cannot_read_changes_nothing(free: Session) -> Non
     assert free.reference.is_synthetic
 
 
+def test_a_scan_of_the_modality_that_the_model_gives_is_not_where_it_is_given(
+    free: Session,
+) -> None:
+    free.add_scan(make_scan("T1", shape=(4, 5, 6)))
+    free.impute()
+    assert free.reference is not None
+    assert free.reference.is_synthetic
+    assert free.reference.voxels.shape == SHAPE
+
+
+def test_slabs_lie_where_the_request_asked_whatever_is_set_by_then(tmp_path: Path) -> None:
+    make_package(tmp_path / "both", id="both", min_inputs=0, inputs=["T1"], outputs=["T1"])
+    session = Session(InProcessEngine(FREE), Catalogue([(tmp_path, "user")]))
+    session.choose_model("both")
+    session.add_scan(make_scan("T1", shape=(4, 5, 6)))
+    assert session.reference is not None
+    assert session.reference.voxels.shape == (4, 5, 6)
+    session.use_modality("T1", False)
+    assert session.reference.voxels.shape == SHAPE
+    shapes: list[tuple[int, ...]] = []
+
+    def switch_on(slab: SlabReady) -> None:
+        session.use_modality("T1", True)
+        asked, now = session.asked_reference, session.reference
+        assert asked is not None
+        assert now is not None
+        shapes.extend((asked.voxels.shape, now.voxels.shape))
+
+    session.slab_ready.connect(switch_on)
+    session.impute()
+    assert shapes[:2] == [SHAPE, (4, 5, 6)]
+
+
 def test_a_model_that_is_only_listed_cannot_be_chosen(tmp_path: Path) -> None:
     make_package(
         tmp_path / "far", id="far", execution="none", requires={"note": "needs 58 GB of memory"}

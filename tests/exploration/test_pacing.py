@@ -91,3 +91,16 @@ def test_a_change_computed_meanwhile_is_not_computed_again() -> None:
     work.pacing.show()
     work.posted.pop()()
     assert work.computed == 2
+
+
+def test_a_late_call_of_an_earlier_timer_does_not_cut_a_later_wait_short() -> None:
+    work = Work(patience=0.02)
+    work.pacing.ask()
+    work.pacing.ask()
+    assert work.has_posted.wait(10)
+    work.pacing._patience = 3600.0
+    work.pacing.show()  # the waiting change is computed before the call arrives
+    work.pacing.ask()  # and another one waits
+    work.posted.pop(0)()
+    assert work.computed == 2
+    work.pacing.end()

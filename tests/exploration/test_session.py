@@ -484,3 +484,22 @@ def test_a_handler_that_moves_a_slider_gets_the_newest_result(script):
 def test_an_input_that_the_model_does_not_have_cannot_be_switched(ready):
     with pytest.raises(UnusableModel, match="does not read 'CT'; it reads T1, T2, FLAIR"):
         ready.set_control("present", ("T1", "CT"))
+
+
+def test_a_change_that_waits_is_dropped_when_live_ends(ready, engine):
+    ready.live = True
+    ready.set_control("temperature", 0.1)  # waits for the picture under way
+    ready.live = False
+    for modality in ready.present:
+        ready.use_modality(modality, False)  # by now there is nothing to compute
+    engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+    assert len(engine.requests) == 1
+
+
+def test_after_a_request_made_within_an_answer_the_next_change_waits_for_it(ready, engine):
+    ready.slab_ready.connect(lambda _: ready.impute())
+    ready.live = True
+    engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+    assert len(engine.requests) == 2
+    ready.set_control("temperature", 0.1)
+    assert len(engine.requests) == 2

@@ -58,6 +58,14 @@ def test_the_picture_is_a_synthetic_layer_in_view(flat: Dock) -> None:
     assert float(np.asarray(flat.viewer.dims.point)[0]) == 0.0
 
 
+def test_a_scan_of_the_modality_that_is_made_is_no_place_for_it(flat: Dock) -> None:
+    flat.add(patient("MG"))
+    flat.explorer.impute()
+    flat.engine.slab(2, 0, 1)
+    layer = flat.viewer.layers["SYNTHETIC generated MG"]
+    assert layer.data.shape == (1, 6, 8)
+
+
 def test_a_flat_picture_hides_the_scans_and_keeps_them(flat: Dock) -> None:
     flat.add(patient("T1"))
     flat.explorer.impute()

@@ -84,6 +84,14 @@ class Computation:
         return self._answered.reference if self._answered is not None else None
 
     @property
+    def asked_reference(self) -> Scan | None:
+        """The scan on whose grid slabs of the request under way are; None without one.
+
+        It need not be that of what is set: a change may wait, or not be computed at all.
+        """
+        return self._asked.reference if self._asked is not None else None
+
+    @property
     def failure(self) -> Failed | None:
         """Why the last request failed; None if it did not."""
         return self._failure
@@ -137,24 +145,24 @@ class Computation:
             case Progress():
                 self._set_state(event.stage)
                 self.progressed.emit(event)
+                return
             case SlabReady():
                 self._set_state(RUNNING)
                 self.slab_ready.emit(event)
-                self._pacing.show()
             case Finished():
                 self._results, self._answered = event, self._asked
                 self._set_state(IDLE)
                 self.finished.emit(event)
-                self._pacing.show()
             case Failed():
                 self._failure = event
                 self._set_state(FAILED)
                 self.failed.emit(event.message, event.detail)
-                self._pacing.show()
             case Stopped():
                 self._set_state(IDLE)
                 self.stopped.emit()
-                self._pacing.show()
+        # Whoever heard of it may have asked for another picture, of which nothing is there.
+        if event.generation == self._generation:
+            self._pacing.show()
 
     def _set_state(self, state: str) -> None:
         if state != self._state:

@@ -38,25 +38,23 @@ class Pacing:
         self._dispatch = dispatch
         self._patience = patience
         self._began: float | None = None
-        self._is_waiting = False
+        #: Runs while a change waits.
         self._timer: Timer | None = None
 
     def begin(self) -> None:
         """A request has begun; nothing of it is on screen yet."""
         self._forget_timer()
-        self._is_waiting = False
         self._began = monotonic()
 
     def show(self) -> None:
         """The first planes of the request are on screen, or it has ended."""
         self._began = None
-        if self._is_waiting:
+        if self._timer is not None:
             self._go()
 
     def end(self) -> None:
         """What is under way has been dropped, and with it what waits."""
         self._forget_timer()
-        self._is_waiting = False
         self._began = None
 
     def ask(self) -> None:
@@ -64,19 +62,22 @@ class Pacing:
         left = 0.0 if self._began is None else self._began + self._patience - monotonic()
         if left <= 0:
             self._go()
-        elif not self._is_waiting:
-            self._is_waiting = True
-            self._timer = Timer(left, self._dispatch, [self._lose_patience])
-            self._timer.daemon = True
-            self._timer.start()
+        elif self._timer is None:
+            self._wait(left)
 
-    def _lose_patience(self) -> None:
-        if self._is_waiting:
-            self._go()
+    def _wait(self, seconds: float) -> None:
+        def lose_patience() -> None:
+            # What was posted may come late, when this change is computed and another waits.
+            if self._timer is timer:
+                self._go()
+
+        timer = Timer(seconds, self._dispatch, [lose_patience])
+        timer.daemon = True
+        self._timer = timer
+        timer.start()
 
     def _go(self) -> None:
         self._forget_timer()
-        self._is_waiting = False
         self._compute()
 
     def _forget_timer(self) -> None:

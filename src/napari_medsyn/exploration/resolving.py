@@ -98,18 +98,22 @@ def needs_no_scan(card: ModelCard) -> bool:
     return card.min_inputs == 0
 
 
-def reference_of(study: Study, card: ModelCard | None) -> Scan | None:
+def reference_of(
+    study: Study, card: ModelCard | None, switched_off: frozenset[str] = frozenset()
+) -> Scan | None:
     """The scan on whose grid results are: the first one that the model can use.
 
-    Without one, and for a model that makes images of nobody, an empty scan on the model's
-    own grid.
+    Where the model reads none and needs none, an empty scan on the model's own grid, also
+    with a patient loaded whose modality it gives; None where there is no scan to use.
     """
-    usable = usable_scans(study, card)
-    if len(usable):
-        return usable.scans[0]
-    if card is not None and needs_no_scan(card):
+    if (
+        card is not None
+        and needs_no_scan(card)
+        and not present_modalities(study, card, switched_off)
+    ):
         return blank_scan(card.grid.grid())
-    return None
+    usable = usable_scans(study, card)
+    return usable.scans[0] if len(usable) else None
 
 
 def present_modalities(

@@ -104,7 +104,7 @@ class Session(Computation):
     @property
     def reference(self) -> Scan | None:
         """The scan whose grid results and viewport are given on; None without one."""
-        return reference_of(self.study, self.card)
+        return reference_of(self.study, self.card, self._now.switched_off)
 
     @property
     def model(self) -> Entry | None:
@@ -391,4 +391,7 @@ class Session(Computation):
             self._pacing.ask()
 
     def _compute_now(self) -> None:
-        self._submit(request_or_refuse(resolve(self._now, self.card, self._next_generation)))
+        request = resolve(self._now, self.card, self._next_generation)
+        # A change that waited may be out of date: live may be off by now, a switch thrown.
+        if self._live and not isinstance(request, NotReady):
+            self._submit(request)

@@ -262,8 +262,9 @@ class Explorer(QWidget):
             self.model_panel.show_state(f"{progress.phase}…")
 
     def _on_slab(self, slab: SlabReady) -> None:
-        if self.session.reference is not None:
-            self.results.write(slab, self.session.reference)
+        reference = self.session.asked_reference
+        if reference is not None:
+            self.results.write(slab, reference)
             self._put_off.start()
 
     def _on_finished(self, finished: Finished) -> None:
