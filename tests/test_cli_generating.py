@@ -158,7 +158,7 @@ def test_a_model_that_fails_ends_with_1(run, out, capsys):
         (["painter", "--set", "mirror=maybe"], "write true or false"),
         (["painter", "--set", "latent=1,2"], "needs 3 numbers"),
         (["painter", "--set", "latent.4=1"], "by place from 1 to 3"),
-        (["painter", "--set", "latent.wide=9"], "leaves -3 to 3"),
+        (["painter", "--set", "latent.wide=9"], "is outside -3 to 3"),
         (["painter", "--set", "seed=3"], "give the seed by --seed"),
         (["painter", "--seed", "4294967295", "--n", "2"], "outside 0 to 4294967295"),
         (["painter", "--target", "CT"], "Painter does not give 'CT'; it knows MG"),

@@ -266,3 +266,14 @@ def test_an_unknown_id_names_the_known_ones(monkeypatch, tmp_path):
     monkeypatch.setenv("MEDSYN_HOME", str(tmp_path))
     with pytest.raises(UnusableModel, match="there is no model 'nonsense'"):
         generate("nonsense", 1)
+
+
+def test_a_seed_among_the_controls_is_refused_and_not_forgotten(painter):
+    with pytest.raises(UnusableModel, match="give the seed as seed="):
+        generate(painter, 1, controls={"seed": 5}, device="cpu")
+
+
+def test_a_sampler_without_memory_says_so_in_a_sentence(painter):
+    draw = sampler(painter, device="cpu", mood="full")
+    with pytest.raises(DeviceOutOfMemory, match="memory does not suffice"):
+        draw(seed=1)

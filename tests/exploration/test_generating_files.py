@@ -293,3 +293,19 @@ def test_progress_counts_what_is_written(painter, out):
     generate_to(out, painter, 4, device="cpu", tell=tell)
     assert told[-1] == (4, 4)
     assert all(int(done) <= there for done, there in told)
+
+
+def test_a_run_of_billions_begins_at_once_and_meets_what_is_there(painter, out):
+    out.mkdir()
+    (out / "SAMPLE_0000000007.PNG").touch()  # the same file where case does not count
+    with pytest.raises(UnusableFile, match=r"SAMPLE_0000000007\.PNG: exists already"):
+        generate_to(out, painter, 2**32, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "name", ["sample_1.png", "sample_0004.png", "sample_0001.nii.gz", "sample_0001_MG.png", "a.png"]
+)
+def test_files_that_the_run_does_not_write_are_no_reason_to_refuse(painter, out, name):
+    out.mkdir()
+    (out / name).touch()
+    assert len(generate_to(out, painter, 3, device="cpu").files) == 4

@@ -96,3 +96,20 @@ def test_right_is_left_and_anterior_up_whatever_the_order_of_the_axes():
     tile = sheet.pixels("")[28:40, 4:14]  # 12 mm down, 10 mm across
     bright = np.argwhere(tile == 255).tolist()
     assert bright == [[0, 0], [1, 0]]  # 2 mm down, 1 mm across
+
+
+def test_a_long_mark_is_not_cut_off_by_a_narrow_sheet(tmp_path):
+    sheet = Sheet(1)
+    sheet.add(sample(0.0, shape=(32, 32, 1)))
+    record = {**RECORD, "model": "m" * 80, "seed": 2**32 - 1}
+    pixels = read_picture(sheet.write(tmp_path / "sheet.png", record)).pixels
+    right = np.argwhere(pixels[:24] > 24)[:, 1].max()
+    assert right < pixels.shape[1] - 2  # there is paper behind the last letter
+
+
+def test_the_largest_sheet_can_be_read_again(tmp_path):
+    outputs = tuple(f"M{n}" for n in range(16))
+    sheet = Sheet(MOST)
+    for _ in range(MOST):
+        sheet.add(sample(0.5, shape=(300, 300, 1), outputs=outputs))
+    assert read_picture(sheet.write(tmp_path / "sheet.png", RECORD)).is_synthetic

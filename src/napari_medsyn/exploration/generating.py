@@ -64,7 +64,8 @@ def generate(
     model : id of the model, or the folder of its package.
     n : how many.
     seed : of the first sample, 0 to 2**32 - 1; sample i has ``seed + i``.
-    controls : control name to value; the card's defaults hold for the others.
+    controls : control name to value, the seed excepted; the card's defaults hold for the
+        others.
     study : the patient's scans, for a model that reads some.
     device : "auto", "cpu" or "cuda".
     batch : the most images in one forward pass; 8 if not given.  Batches are only used
@@ -240,6 +241,12 @@ def sampler_of_seeds(
 ) -> tuple[Sampler, Sequence[int]]:
     """What `generate` would ask, and of which seeds; its parameters and errors."""
     made = _sampler(model, controls, study, device, batch, options, catalogue)
+    if made.seed_control in made.given:
+        # Else one of the two would be taken and the other one be forgotten in silence.
+        raise UnusableModel(
+            f"{made.card.name}: give the seed as seed=, not among the controls; sample i has "
+            "seed + i"
+        )
     return made, _seeds(made, n, seed)
 
 

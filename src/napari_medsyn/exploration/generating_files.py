@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -69,18 +70,13 @@ def write_samples(
     protect : files that are not replaced even so, such as the scans of the patient.
     """
     kind = _format_of(made, format)
-    names = [
-        file_names(number, len(seeds), made.outputs, ENDINGS[kind])
-        for number in range(1, len(seeds) + 1)
-    ]
     last = [SHEET, RECORD] if sheet else [RECORD]
     with output_folder(folder):
-        wanted = [name for of_one in names for name in of_one.values()] + last
-        _check_targets(folder, wanted, overwrite, list(protect))
+        _check_targets(folder, _Names(len(seeds), made.outputs, kind, last), overwrite, protect)
         run = _Run(
             made, seeds, folder, kind, bits, overwrite, _sheet(len(seeds)) if sheet else None
         )
-        run.write(names, tell or (lambda _done, _total, _phase: None))
+        run.write(tell or (lambda _done, _total, _phase: None))
         if overwrite:
             run.notes += _left_over(folder, run.files)
         return GeneratedFiles(tuple(run.files), tuple(run.notes))
@@ -139,14 +135,14 @@ class _Run:
     _hashes: dict[str, str] = field(default_factory=dict)
     _record: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, names: Sequence[Mapping[str, str]], tell: Tell) -> None:
+    def write(self, tell: Tell) -> None:
         """Write all samples, then what speaks of all of them, also after a failure."""
-        total = len(self.seeds)
+        total, outputs, ending = len(self.seeds), self.made.outputs, ENDINGS[self.kind]
         for notes in (self.notes, self._private_notes):
             notes += warnings(self.made.card, self.made.controls)
         try:
-            for sample, of_one in zip(self.made.samples(self.seeds, tell), names, strict=True):
-                self._add(sample, of_one)
+            for number, sample in enumerate(self.made.samples(self.seeds, tell), start=1):
+                self._add(sample, file_names(number, total, outputs, ending))
                 tell(len(self._entries), total, GENERATING)
         except BaseException:
             # What has been finished is whole, and stays with its provenance.
@@ -232,22 +228,35 @@ def _format_of(made: Sampler, wanted: Format) -> str:
     return wanted
 
 
-def _check_targets(
-    folder: Path, names: Iterable[str], overwrite: bool, protect: Sequence[Path]
-) -> None:
+class _Names:
+    """Which names a run would write, without listing them: there may be billions."""
+
+    def __init__(self, n: int, outputs: Sequence[str], kind: str, last: Iterable[str]) -> None:
+        self._n, self._outputs, self._ending = n, outputs, ENDINGS[kind]
+        # Some file systems do not tell upper from lower case.
+        self._last = {name.lower() for name in last}
+
+    def __contains__(self, name: str) -> bool:
+        if name.lower() in self._last:
+            return True
+        number = re.match(r"sample_(\d{1,20})\D", name, re.IGNORECASE)
+        if number is None or not 1 <= int(number[1]) <= self._n:
+            return False
+        own = file_names(int(number[1]), self._n, self._outputs, self._ending).values()
+        return name.lower() in {candidate.lower() for candidate in own}
+
+
+def _check_targets(folder: Path, names: _Names, overwrite: bool, protect: Iterable[Path]) -> None:
     """Refuse, before anything is computed, what could not be written at the end."""
     sources = [path for path in protect if path.exists()]
-    for name in names:
-        target = folder / name
-        if not target.exists():
-            continue
+    for target in sorted(path for path in folder.iterdir() if path.name in names):
         if target.is_dir():
             raise UnusableFile(target, "a folder has this name; choose another folder")
         if not overwrite:
             raise UnusableFile(
                 target, "exists already; choose another folder or allow it to be replaced"
             )
-        if any(target.samefile(source) for source in sources):
+        if any(target.samefile(source) for source in sources if target.exists()):
             raise UnusableFile(target, "is a source of these samples and is not replaced")
 
 

@@ -123,10 +123,8 @@ class Sampler:
         request = self.request(controls)
         with _fenced():
             family = self._whole_family(request)
-            if family is not None:
-                (images,) = family.draw([request.controls])
-                return {_output(name): images[_output(name)] for name in request.outputs}
-            return dict(self._rendered(request, None).images)
+            made = self._rendered(request) if family is None else self._draw(family, [request])[0]
+            return dict(made.images)
 
     def samples(self, seeds: Sequence[int], tell: Tell | None = None) -> Iterator[Sample]:
         """One sample after the other; no more than one batch of them is in memory.

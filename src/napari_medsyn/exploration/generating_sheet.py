@@ -19,12 +19,14 @@ from napari_medsyn.scans.provenance import label_text
 #: Most samples on a sheet: more than these nobody tells apart.
 MOST: Final = 100
 
-#: Longest side of one sample's picture, in pixels.
+#: Longest side of one image, in pixels.
 TILE: Final = 256
+#: Most columns of one sample, whose images stand side by side: ten samples make a row.
+WIDEST: Final = 2 * TILE
 
 _GAP: Final = 4
 _BORDER: Final = 24
-#: Narrow enough to be read, wide enough for the mark.
+#: Wide enough for a short mark.
 _LEAST_WIDTH: Final = 480
 _PAPER: Final = 24
 _INK: Final = 255
@@ -47,7 +49,8 @@ class Sheet:
         """Show one more sample: the middle axial slice of each image, side by side."""
         if len(self._tiles) < MOST:
             grid = sample.reference.grid
-            pictures = [_middle(image, grid) for image in sample.images.values()]
+            side = max(1, min(TILE, WIDEST // len(sample.images)))
+            pictures = [_middle(image, grid, side) for image in sample.images.values()]
             self._tiles.append(np.concatenate([grey(picture) for picture in pictures], axis=1))
 
     def pixels(self, text: str) -> NDArray[np.uint8]:
@@ -57,7 +60,10 @@ class Sheet:
         height, width = self._tiles[0].shape
         rows = math.ceil(len(self._tiles) / self._columns)
         inner = (rows * (height + _GAP) + _GAP, self._columns * (width + _GAP) + _GAP)
-        paper = np.full((inner[0] + 2 * _BORDER, max(inner[1], _LEAST_WIDTH)), _PAPER, np.uint8)
+        # One small picture is narrower than what has to be said of it.
+        written = math.ceil(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text))
+        columns = max(inner[1], _LEAST_WIDTH, written + 2 * _GAP)
+        paper = np.full((inner[0] + 2 * _BORDER, columns), _PAPER, np.uint8)
         for number, tile in enumerate(self._tiles):
             row, column = divmod(number, self._columns)
             top = _BORDER + _GAP + row * (height + _GAP)
@@ -91,15 +97,18 @@ class Sheet:
         )
 
 
-def _middle(image: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
-    """The middle axial slice of (X, Y, Z) as radiologists see it, in square pixels."""
+def _middle(image: NDArray[np.float32], grid: Grid, side: int) -> NDArray[np.float32]:
+    """The middle axial slice of (X, Y, Z) as radiologists see it, in square pixels.
+
+    `side`: the most pixels along either side.
+    """
     from PIL import Image
 
     order = display_order(grid)
     shown = order.to_display(image)
     picture = np.ascontiguousarray(shown[shown.shape[0] // 2], dtype=np.float32)
     lengths = order.scale[1:] * picture.shape
-    pixel = max(order.scale[1:].min(), lengths.max() / TILE)
+    pixel = max(order.scale[1:].min(), lengths.max() / side)
     height, width = (max(1, round(length / pixel)) for length in lengths)
     # The mean over each new pixel; where these are smaller, the nearest voxel.
     small = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
