@@ -6,15 +6,28 @@ or retouched.  Without a display it starts itself on a virtual screen.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_medsyn.plugin.app import has_display, open_window
-from napari_medsyn.plugin.demo import SCREEN, impute_sample, take_picture
+from napari_medsyn.plugin.demo import SCREEN, impute_sample, take_picture, wait_until
+from napari_medsyn.plugin.opening import open_models_dock
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 FOLDER = Path(__file__).parent / "images"
+
+#: medigan's registry, where it is at hand: 23 models that are not ours.
+MEDIGAN = Path(__file__).parents[2] / "shared" / "reference" / "medigan" / "global.json"
+
+#: Size of the Models dock, pixels.
+MODELS = (1180, 640)
 
 
 def main() -> int:
@@ -28,6 +41,14 @@ def main() -> int:
         command = [program, "-a", "-s", screen, sys.executable, __file__]
         return subprocess.run(command, check=False).returncode
     FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["MEDSYN_HOME"] = home
+        return picture_all(Path(home))
+
+
+def picture_all(home: Path) -> int:
+    """Write every picture with the models of the data folder `home`; give the exit status."""
+    install_guests(home)
     viewer, explorer = open_window(SCREEN)
     impute_sample(explorer)
     if explorer.session.results is None:
@@ -42,10 +63,42 @@ def main() -> int:
         dialog.grab().save(str(FOLDER / "model-card.png"))
         pictures.append(FOLDER / "model-card.png")
         dialog.close()
+    if explorer.session.package is not None:
+        pictures.append(picture_models(viewer, explorer.session.package))
     viewer.close()
     for path in pictures:
         print(path)
     return 0
+
+
+def install_guests(home: Path) -> None:
+    """Put packages into an empty data folder: two templates, and medigan's registry if here."""
+    from napari_medsyn.exploration.beginning import begin
+    from napari_medsyn.registry.importers.medigan import import_registry
+
+    begin(home / "models" / "my-gan", "dcgan", model_id="my-gan", name="My GAN")
+    begin(home / "models" / "my-code", "python", model_id="my-code", name="My own code")
+    if MEDIGAN.is_file():
+        import_registry(MEDIGAN, home / "medigan")
+        for package in (home / "medigan").iterdir():
+            package.rename(home / "models" / package.name)
+
+
+def picture_models(viewer: Viewer, model: Path) -> Path:
+    """The Models dock with the package `model` chosen, as a window of its own."""
+    from napari.qt import get_stylesheet
+
+    dock = open_models_dock(viewer)
+    dock.setParent(None)
+    dock.setStyleSheet(get_stylesheet(viewer.theme))
+    dock.resize(*MODELS)
+    dock.show()
+    wait_until(lambda: not dock.has_work, 60)
+    dock.select(model)
+    wait_until(lambda: not dock.has_work, 60)
+    path = FOLDER / "models-dock.png"
+    dock.grab().save(str(path))
+    return path
 
 
 if __name__ == "__main__":

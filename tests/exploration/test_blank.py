@@ -185,6 +185,17 @@ def test_a_model_that_is_only_listed_cannot_be_chosen(tmp_path: Path) -> None:
         session.choose_model("far")
 
 
+def test_what_a_family_has_to_say_stands_beside_its_results(
+    free: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ramp, "notes", ("It is rebuilt at every change.",), raising=False)
+
+    free.impute()
+
+    assert free.results is not None
+    assert free.results.notes == ("It is rebuilt at every change.",)
+
+
 def test_a_blank_scan_is_the_same_for_the_same_grid() -> None:
     grid = Grid((3, 4, 5), np.eye(4))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QWidget
 from tests.plugin._fakes import make_card
 from tests.plugin.conftest import Dock, patient
 
@@ -114,3 +116,20 @@ def test_other_docks_find_the_session_until_it_closes(dock: Dock) -> None:
     assert session_of(dock.viewer) is dock.session
     dock.explorer.release()
     assert session_of(dock.viewer) is None
+
+
+def test_what_a_card_says_is_never_html(dock: Dock) -> None:
+    spoof = "<b>Seed</b><img src='file:///etc/passwd'>"
+    card = make_card(
+        id="spoof", inputs=(), outputs=("MG",), min_inputs=0, intensity={"rule": "unit"},
+        name=spoof, summary=spoof,
+        controls=[{"kind": "seed", "name": "seed", "label": spoof, "help": spoof}],
+    )  # fmt: skip
+    dock.session.catalogue._entries += (Entry("spoof", Path("/models/spoof"), "user", card),)  # type: ignore[attr-defined]
+    dock.session.choose_model("spoof")
+    labels = dock.explorer.findChildren(QLabel)
+    shown = [label for label in labels if "<img" in label.text()]
+    assert [label.text() for label in shown] == [spoof]
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in shown)
+    tips = [widget.toolTip() for widget in dock.explorer.findChildren(QWidget)]
+    assert not [tip for tip in tips if "<img" in tip]

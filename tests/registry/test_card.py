@@ -148,3 +148,14 @@ def test_the_schema_lists_every_field_and_control():
     assert set(kinds) == {
         "continuous", "integer", "boolean", "categorical", "modality_set", "seed", "latent",
     }  # fmt: skip
+
+
+def test_only_code_may_be_empty():
+    file = {"name": "weights.safetensors", "bytes": 0, "sha256": "0" * 64}
+    assert "weights.safetensors is empty" in refusal(files=[file])
+    code = {"name": "code/__init__.py", "bytes": 0, "sha256": "0" * 64}
+    weights = {"name": "code/w.pt", "bytes": 1, "sha256": "0" * 64}
+    values = card_values(
+        execution="isolated", architecture={"weights": "code/w.pt"}, files=[code, weights]
+    )
+    assert parse_card(json.dumps(values)).weights.name == "code/w.pt"

@@ -118,6 +118,9 @@ class Renderer:
             # A blank grid says nothing to a family: it gets no study at all.
             study = self._prepared if len(self._request.study) else None
             self._conditioning = self._family.condition(study, self._request.controls)
+            # Most families have nothing to say; the user should read what one does.
+            said = getattr(self._family, "notes", ())
+            self.notes += [note for note in said if note not in self.notes]
             return
         except Exception as error:
             if not is_out_of_memory(error):

@@ -56,7 +56,11 @@ class Rendered:
 
 
 class Family(Protocol):
-    """A kind of generative model, loaded."""
+    """A kind of generative model, loaded.
+
+    One may also have `notes`, a tuple of sentences that the user should read beside its
+    results.
+    """
 
     card: ModelCard
 

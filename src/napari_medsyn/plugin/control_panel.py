@@ -15,7 +15,7 @@ from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import PreparationOptions
 from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, make_editor
 from napari_medsyn.plugin.latent_editor import LatentEditor
-from napari_medsyn.plugin.widgets import Section
+from napari_medsyn.plugin.widgets import Section, plain_label, tooltip
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.controls import Control, Latent
 
@@ -51,8 +51,8 @@ class ControlPanel(Section):
             editor = None if control.name == PRESENT else _editor(control)
             if editor is None:
                 continue
-            label = QLabel(control.label)
-            label.setToolTip(control.help)
+            label = plain_label(control.label)
+            label.setToolTip(tooltip(control.help))
             self._shown += [label, editor]
             row = self._rows.rowCount()
             if editor.is_wide:

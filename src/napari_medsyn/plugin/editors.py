@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsyn.plugin.widgets import IconButton
+from napari_medsyn.plugin.widgets import IconButton, tooltip
 from napari_medsyn.registry.controls import (
     Boolean,
     Categorical,
@@ -49,7 +49,7 @@ class Editor(QWidget):
     def __init__(self, control: Control) -> None:
         super().__init__()
         self.control = control
-        self.setToolTip(control.help)
+        self.setToolTip(tooltip(control.help))
         self.row = QHBoxLayout(self)
         self.row.setContentsMargins(0, 0, 0, 0)
         self.row.setSpacing(6)
@@ -203,7 +203,7 @@ class ModalitiesEditor(Editor):
         """Grey the buttons of `modalities`; `reason` becomes their tooltip."""
         for modality, button in self.buttons.items():
             button.setEnabled(modality not in modalities)
-            button.setToolTip(reason if modality in modalities else self.control.help)
+            button.setToolTip(tooltip(reason if modality in modalities else self.control.help))
 
     def _on_clicked(self) -> None:
         chosen = tuple(name for name, button in self.buttons.items() if button.isChecked())

@@ -339,7 +339,7 @@ class Explorer(QWidget):
     def _show_model(self) -> None:
         if self.session.card is not None and not self.model_panel.has(self.session.card.id):
             self._list_models()
-        self.model_panel.show_card(self.session.card)
+        self.model_panel.show_model(self.session.card, self.session.package)
         self.control_panel.show_card(self.session.card)
         self.control_panel.preparation.show_options(self.session.options)
         self.model_panel.show_device(self.session.device)

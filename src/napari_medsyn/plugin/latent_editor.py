@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_medsyn.plugin.editors import Editor, within
+from napari_medsyn.plugin.widgets import tooltip
 from napari_medsyn.registry.controls import Latent
 
 #: Sliders on screen at a time.
@@ -108,6 +109,7 @@ class LatentRow(QWidget):
         self._range = (control.minimum, control.maximum)
         self.name = QElidingLabel()
         self.name.setFixedWidth(72)
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(round(control.minimum / _STEP), round(control.maximum / _STEP))
         self.slider.setPageStep(10)
@@ -131,7 +133,7 @@ class LatentRow(QWidget):
     def show_direction(self, name: str, value: float) -> None:
         """Show another direction, or another value, without telling anyone."""
         self.name.setText(name)
-        self.name.setToolTip(name)
+        self.name.setToolTip(tooltip(name))
         self.slider.setAccessibleName(name)
         self.number.setAccessibleName(name)
         with QSignalBlocker(self.slider), QSignalBlocker(self.number):

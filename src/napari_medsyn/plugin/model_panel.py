@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import (
@@ -14,12 +14,13 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_medsyn.plugin.widgets import FitLine, Section
+from napari_medsyn.plugin.models.card_page import page_html
+from napari_medsyn.plugin.models.details import CardBrowser
+from napari_medsyn.plugin.widgets import FitLine, Section, tooltip
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Entry
 
@@ -37,6 +38,7 @@ class ModelPanel(Section):
     def __init__(self) -> None:
         super().__init__("Model")
         self.card: ModelCard | None = None
+        self.package: Path | None = None
         self.dialog: CardDialog | None = None
         self._build()
         self.models.activated.connect(self._on_model)
@@ -83,10 +85,10 @@ class ModelPanel(Section):
         with QSignalBlocker(self.models):
             self.models.clear()
             for row, entry in enumerate(entries):
-                label = entry.card.name if entry.card else f"{entry.id} (broken)"
-                self.models.addItem(label, entry.id)
-                tip = entry.card.summary if entry.card else entry.reason
-                self.models.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+                facts = entry.facts
+                self.models.addItem(facts.name if facts else f"{entry.id} (broken)", entry.id)
+                tip = facts.summary if facts else entry.reason
+                self.models.setItemData(row, tooltip(tip), Qt.ItemDataRole.ToolTipRole)
                 if not entry.can_run:
                     # Item data of role UserRole - 1 are the flags; 0 stands for "disabled".
                     self.models.setItemData(row, 0, Qt.ItemDataRole.UserRole - 1)
@@ -97,14 +99,14 @@ class ModelPanel(Section):
         """Whether the menu lists that model."""
         return self.models.findData(model_id) >= 0
 
-    def show_card(self, card: ModelCard | None) -> None:
+    def show_model(self, card: ModelCard | None, package: Path | None) -> None:
         """Show which model is chosen."""
-        self.card = card
+        self.card, self.package = card, package
         self.about.setEnabled(card is not None)
         if card is not None:
             with QSignalBlocker(self.models):
                 self.models.setCurrentIndex(self.models.findData(card.id))
-            self.models.setToolTip(card.summary)
+            self.models.setToolTip(tooltip(card.summary))
 
     def show_device(self, device: str) -> None:
         """Show which device is chosen."""
@@ -122,22 +124,21 @@ class ModelPanel(Section):
         self.device_chosen.emit(self.devices.itemData(index))
 
     def _on_about(self) -> None:
-        if self.card is not None:
+        if self.card is not None and self.package is not None:
             if self.dialog is not None:
                 self.dialog.deleteLater()
-            self.dialog = CardDialog(self.card, self)
+            self.dialog = CardDialog(self.card, self.package, self)
             self.dialog.show()
 
 
 class CardDialog(QDialog):
     """What a model card says, for reading."""
 
-    def __init__(self, card: ModelCard, parent: QWidget | None = None) -> None:
+    def __init__(self, card: ModelCard, package: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"{card.name} {card.version}")
-        self.text = QTextBrowser()
-        self.text.setOpenExternalLinks(True)
-        self.text.setHtml(card_html(card))
+        self.text = CardBrowser()
+        self.text.setHtml(page_html(card, package))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
@@ -147,32 +148,3 @@ class CardDialog(QDialog):
     def sizeHint(self) -> QSize:
         """Wide enough for the table of figures."""
         return QSize(620, 640)
-
-
-def card_html(card: ModelCard) -> str:
-    """The card as simple HTML; every text of the card is escaped."""
-    text = html.escape
-    figures = "".join(
-        f"<tr><td>{text(m.name)}</td><td align='right'>{m.value:g}</td>"
-        f"<td>{text(m.data_set)} (n = {m.n})</td><td>{text(m.note or '')}</td></tr>"
-        for m in card.metrics
-    )
-    data = "".join(
-        f"<li>{text(d.name)}, n = {d.n}, {text(d.licence)}. {text(d.citation)}</li>"
-        for d in card.training_data
-    )
-    limits = "".join(f"<li>{text(limit)}</li>" for limit in card.limitations)
-    shape = " × ".join(str(size) for size in card.grid.shape)
-    blocks = [
-        f"<h2>{text(card.name)} {text(card.version)}</h2><p>{text(card.summary)}</p>",
-        f"<h3>Intended use</h3><p>{text(card.intended_use)}</p>",
-        f"<h3>Limitations</h3><ul>{limits}</ul>",
-        f"<h3>Reads and gives</h3><p>Any {card.min_inputs} or more of "
-        f"{text(', '.join(card.inputs))}; gives {text(', '.join(card.outputs))} on a grid of "
-        f"{shape} voxels ({text(card.grid.space)}).</p>",
-        f"<h3>Measured quality</h3><table cellpadding='4'>{figures}</table>" if figures else "",
-        f"<h3>Trained on</h3><ul>{data}</ul>",
-        f"<h3>Licence</h3><p>{text(card.licence)}</p>",
-        f"<h3>Authors</h3><p>{text(', '.join(card.authors))}</p><p>{text(card.citation)}</p>",
-    ]
-    return "".join(blocks)

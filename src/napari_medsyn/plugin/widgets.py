@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 
 from qtpy.QtCore import QEvent, QRect, QSignalBlocker, QSize, Qt
@@ -23,6 +24,18 @@ from napari_medsyn.plugin.icons import icon
 
 #: Colours of the three degrees of a message, readable on dark and light themes.
 COLOURS = {"good": "#3fa66b", "note": "#d9a13b", "bad": "#d9584f"}
+
+
+def plain_label(text: str = "") -> QLabel:
+    """A label that shows `text` as it is: what a card or a file says is never HTML."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def tooltip(text: str) -> str:
+    """A tooltip that shows `text` as it is, in lines: nothing in it is taken for HTML."""
+    return f"<qt>{html.escape(text)}</qt>" if text else ""
 
 
 _ACCENT = QColor(72, 110, 200, 200)
@@ -146,7 +159,7 @@ class FitLine(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._dot = QLabel("\N{BLACK CIRCLE}")
-        self._text = QLabel()
+        self._text = plain_label()
         self._text.setWordWrap(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -171,7 +184,7 @@ class MessageArea(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("medsyn_message")
-        self._sentence = QLabel()
+        self._sentence = plain_label()
         self._sentence.setWordWrap(True)
         self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._dismiss = IconButton("remove", "Dismiss this message")

@@ -66,9 +66,16 @@ class PackageFile(Part):
     """
 
     name: FileName
-    bytes: int = Field(gt=0)
+    bytes: int = Field(ge=0)
     sha256: Sha256
     urls: tuple[Url, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> PackageFile:
+        # Python marks its folders by empty files.
+        if not self.bytes and not self.name.startswith("code/"):
+            raise ValueError(f"{self.name} is empty")
+        return self
 
 
 class GridCard(Part):

@@ -11,6 +11,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ DISTRIBUTIONS = ("napari-medsyn", "torch", "numpy", "scipy", "SimpleITK", "nibab
 
 def software_versions() -> dict[str, str]:
     """Versions of Python and of the installed distributions that can change a voxel."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    # Milliseconds, at every move of a slider; nothing is installed while we run.
     versions = {"python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:

@@ -19,7 +19,7 @@ from napari_medsyn.plugin.models.dialogs import (
     Question,
     ReportDialog,
     bounds,
-    plain_label,
+    paragraph,
 )
 from napari_medsyn.registry.consent import CodeFacts
 
@@ -50,8 +50,8 @@ def words_of(dialog: ConsentDialog) -> str:
     return "\n".join(label.text() for label in dialog.findChildren(QLabel))
 
 
-def test_a_plain_label_shows_markup(qtbot: QtBot) -> None:
-    label = plain_label("<b>a</b>")
+def test_a_paragraph_shows_markup(qtbot: QtBot) -> None:
+    label = paragraph("<b>a</b>")
     qtbot.addWidget(label)
     assert label.textFormat() == Qt.TextFormat.PlainText
 

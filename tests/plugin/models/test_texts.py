@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from napari_medsyn.plugin.models.rows import STATE_NAMES
-from napari_medsyn.plugin.models.texts import SIGNS, size_text, tooltip
+from napari_medsyn.plugin.models.texts import SIGNS, size_text
+from napari_medsyn.plugin.widgets import tooltip
 
 
 @pytest.mark.parametrize(

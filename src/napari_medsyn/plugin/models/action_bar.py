@@ -11,8 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
 from napari_medsyn.plugin.models.import_dialog import IMPORTERS
-from napari_medsyn.plugin.models.texts import tooltip
-from napari_medsyn.plugin.widgets import ElidedLabel, ProgressLine
+from napari_medsyn.plugin.widgets import ElidedLabel, ProgressLine, tooltip
 
 if TYPE_CHECKING:
     from napari_medsyn.plugin.models.rows import Row

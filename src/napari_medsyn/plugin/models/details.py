@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayou
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.plugin.models.card_page import PREVIEW, broken_html, page_html
-from napari_medsyn.plugin.models.dialogs import plain_label
+from napari_medsyn.plugin.models.dialogs import paragraph
 from napari_medsyn.plugin.models.rows import STATE_NAMES, Badge, Row
 from napari_medsyn.plugin.models.texts import SIGNS
 from napari_medsyn.registry.card import ModelCard
@@ -78,7 +78,7 @@ class BadgeLine(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._sign = QLabel()
-        self._text = plain_label("")
+        self._text = paragraph("")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2, 0, 0, 0)
         layout.addWidget(self._sign, alignment=Qt.AlignmentFlag.AlignTop)

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsyn.evaluation.checks import Report
-from napari_medsyn.plugin.widgets import COLOURS
+from napari_medsyn.plugin.widgets import COLOURS, plain_label
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.consent import CodeFacts
 
@@ -45,11 +45,9 @@ def bounds(platform: str) -> tuple[str, ...]:
     return (*_MAY, _MAY_NOT[0 if platform == "linux" else 1], _UNTIL)
 
 
-def plain_label(text: str) -> QLabel:
+def paragraph(text: str) -> QLabel:
     """A label of several lines that shows `text` as it is: nothing is taken for HTML."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setText(text)
+    label = plain_label(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
@@ -63,7 +61,7 @@ class Question(QDialog):
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.body = QVBoxLayout()
-        self.body.addWidget(plain_label(text))
+        self.body.addWidget(paragraph(text))
         self.buttons = QDialogButtonBox()
         self.go_on = self.buttons.addButton(go_on, QDialogButtonBox.ButtonRole.AcceptRole)
         self.leave = self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
@@ -90,7 +88,7 @@ class ConsentDialog(Question):
             f"{', '.join(card.authors)}. Nothing of it has been run so far."
         )
         super().__init__(parent, "Trust the code of this model?", introduction, "Trust")
-        self.folder = plain_label(f"Folder: {facts.folder}")
+        self.folder = paragraph(f"Folder: {facts.folder}")
         self.body.addWidget(self.folder)
         self.files = _table("Files of the code", ("File", "SHA-256"), facts.files)
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
@@ -100,11 +98,11 @@ class ConsentDialog(Question):
                 item.setFont(fixed)
                 item.setToolTip(item.text())
         self.body.addWidget(self.files, stretch=1)
-        self.body.addWidget(plain_label(f"SHA-256 of the whole package: {facts.sha256}"))
+        self.body.addWidget(paragraph(f"SHA-256 of the whole package: {facts.sha256}"))
         if card.requires.packages:
             needs = ", ".join(card.requires.packages)
-            self.body.addWidget(plain_label(f"Python packages it needs: {needs}"))
-        self.body.addWidget(plain_label("\n".join(f"•  {line}" for line in bounds(sys.platform))))
+            self.body.addWidget(paragraph(f"Python packages it needs: {needs}"))
+        self.body.addWidget(paragraph("\n".join(f"•  {line}" for line in bounds(sys.platform))))
 
     def sizeHint(self) -> QSize:
         """Wide enough for a name and its hash."""
@@ -129,7 +127,7 @@ class ReportDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
-        layout.addWidget(plain_label(f"{report.model} {report.version}: {report.summary}"))
+        layout.addWidget(paragraph(f"{report.model} {report.version}: {report.summary}"))
         layout.addWidget(self.table)
         layout.addWidget(buttons)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
-from qtpy.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.plugin import sessions
@@ -102,9 +102,6 @@ class ModelsDock(QWidget):
         self.page = DetailPage()
         self.model_buttons = ModelActions()
         self.message = MessageArea()
-        for label in self.message.findChildren(QLabel):
-            # An error may quote a card, and nothing in a card is to be taken for HTML.
-            label.setTextFormat(Qt.TextFormat.PlainText)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.setChildrenCollapsible(False)
         beside = QWidget()

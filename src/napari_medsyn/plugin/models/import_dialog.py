@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsyn.plugin.models.dialogs import plain_label
+from napari_medsyn.plugin.models.dialogs import paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ImportDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.accepted.connect(self._on_accepted)
         layout = QVBoxLayout(self)
-        layout.addWidget(plain_label(importer.about))
+        layout.addWidget(paragraph(importer.about))
         layout.addLayout(form)
         layout.addWidget(self.buttons)
         self._show_ready()
@@ -134,7 +134,7 @@ class ImportDialog(QDialog):
         return QSize(520, super().sizeHint().height())
 
     def _label(self, asked: Asked) -> QLabel:
-        return plain_label(asked.label if asked.is_needed else f"{asked.label} (optional)")
+        return paragraph(asked.label if asked.is_needed else f"{asked.label} (optional)")
 
     def _row(self, asked: Asked) -> QWidget:
         field = QLineEdit()

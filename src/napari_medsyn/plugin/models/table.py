@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_medsyn.plugin.models.arranging import Arranged, Column, Figure
 from napari_medsyn.plugin.models.rows import STATE_NAMES, Row
-from napari_medsyn.plugin.models.texts import ARROWS, SIGNS, size_text, tooltip
+from napari_medsyn.plugin.models.texts import ARROWS, SIGNS, size_text
+from napari_medsyn.plugin.widgets import tooltip
 
 #: Columns in order: key, heading, typical content (for its width), place in the queue for room.
 COLUMNS: Final[tuple[tuple[Column, str, str, int], ...]] = (

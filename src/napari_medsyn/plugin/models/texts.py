@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Final
 
 from napari_medsyn.plugin.models.rows import State
@@ -34,8 +33,3 @@ def size_text(count: int | None) -> str:
             break
         size, unit = size / 1000, larger
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-
-
-def tooltip(text: str) -> str:
-    """A tooltip that shows `text` as it is, in lines: nothing in it is taken for HTML."""
-    return f"<qt>{html.escape(text)}</qt>" if text else ""

@@ -152,9 +152,7 @@ def package_fields(
     architecture = {**listed, "weights": f"code/{weights}", "at": place, "module": dotted}
     requires = {**fields["requires"], "note": ""}
     content: dict[str, bytes | Path] = {
-        # Packages of ours have no empty files; a line more changes nothing in Python.
-        f"code/{name}": path if path.stat().st_size else b"\n"
-        for name, path in sorted(files.items())
+        f"code/{name}": path for name, path in sorted(files.items())
     }
     card = {**fields, "execution": "isolated", "requires": requires, "architecture": architecture}
     return card, content
