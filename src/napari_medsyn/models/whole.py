@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsyn.errors import UnusableModel
 from napari_medsyn.models.family import ControlValues, Region, Rendered
 
 if TYPE_CHECKING:
@@ -30,9 +31,19 @@ class WholeImageFamily(ABC):
     Parameters
     ----------
     card : of the model; its grid's shape is that of what `draw` gives.
+
+    Raises
+    ------
+    UnusableModel : the card says that the model reads scans.  None is ever looked at here, and
+        an image of nobody must not pass for an imputation of the patient.
     """
 
     def __init__(self, card: ModelCard) -> None:
+        if card.inputs:
+            raise UnusableModel(
+                f"{card.id}: models of the family {card.family} read no scan, so the card's inputs "
+                "must be empty and min_inputs 0"
+            )
         self.card = card
 
     @abstractmethod

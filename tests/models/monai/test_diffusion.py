@@ -14,7 +14,7 @@ import torch
 from nibabel.orientations import axcodes2ornt, ornt_transform
 from tests.models._nets import wave
 from tests.models.monai import _pipelines
-from tests.models.monai._bundles import write_slices
+from tests.models.monai._bundles import network, old_spelling, plain, write_slices
 from tests.registry.importers._monai_configs import SLICES_METADATA
 
 from napari_medsyn.errors import UnusableModel
@@ -208,6 +208,9 @@ def test_a_session_tells_the_steps_and_gives_the_volume(brain_package: Path) -> 
         (("unet", "evil"), 1, "evil is not an argument"),
         (("unet", "channels"), [4, 8, 16], "has the shape"),
         (("unet", "in_channels"), "7", "the network reads"),
+        (("unet", "out_channels"), 2, "gives 2 channels for noise of 3"),
+        (("autoencoder", "latent_channels"), 2, "reads 2 channels, the noise has 3"),
+        (("autoencoder", "out_channels"), 2, "gives 2 images, the card names 1"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(
@@ -223,3 +226,47 @@ def test_a_card_that_does_not_fit_is_refused(
     (package / "card.json").write_text(json.dumps(card))
     with pytest.raises(UnusableModel, match=reason):
         loaded(package)
+
+
+STEPS = {"kind": "integer", "name": "steps", "label": "S", "minimum": 0, "maximum": 5, "default": 5}
+WORDS = {
+    "kind": "categorical", "name": "sex", "label": "Sex", "default": "F",
+    "categories": [{"value": "F", "label": "F"}, {"value": "M", "label": "M"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"inputs": ["T1"], "min_inputs": 1}, "reads no scan"),
+        ({"steps": STEPS}, "steps must be an integer from 1"),
+        ({"sex": WORDS}, "control sex gives no numbers"),
+        (
+            {"age": {"kind": "latent", "name": "age", "label": "A", "directions": ["a"]}},
+            "control a",
+        ),
+    ],
+)
+def test_a_card_whose_controls_do_not_fit_is_refused(
+    brain_package: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(brain_package, package)
+    card = json.loads((package / "card.json").read_text())
+    card["controls"] = [changes.pop(told["name"], told) for told in card["controls"]]
+    (package / "card.json").write_text(json.dumps(card | changes))
+    with pytest.raises(UnusableModel, match=reason):
+        loaded(package)
+
+
+def test_a_bundle_of_colour_images_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    write_slices(tmp_path / "bundle")
+    path = tmp_path / "bundle" / "configs" / "inference.json"
+    config = json.loads(path.read_text())
+    config["autoencoder_def"]["out_channels"] = 3
+    path.write_text(json.dumps(config))
+    net = network(plain(config, "autoencoder_def"), 4)
+    torch.save(old_spelling(net), tmp_path / "bundle" / "models" / "model_autoencoder.pt")  # noqa: TID251 - what published bundles hold
+    with pytest.raises(UnusableModel, match="gives 3 images, the card names 1"):
+        import_bundle(tmp_path / "bundle", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -101,6 +101,24 @@ def test_a_card_that_does_not_fit_is_refused(
         loaded(changed(gan_package, tmp_path / "p", **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"directions": [f"z{n}" for n in range(7)]}, "at most 6 directions"),
+        ({"kind": "boolean"}, "must be of kind latent"),
+    ],
+)
+def test_sliders_without_a_number_to_move_are_refused(
+    gan_package: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    package = changed(gan_package, tmp_path / "p")
+    card = json.loads((package / "card.json").read_text())
+    card["controls"] = [{"kind": "latent", "name": "latent", "label": "Latent", **changes}]
+    (package / "card.json").write_text(json.dumps(card))
+    with pytest.raises(UnusableModel, match=reason):
+        loaded(package)
+
+
 def test_a_session_runs_it(gan_package: Path) -> None:
     session = Session(InProcessEngine(), Catalogue([(gan_package.parent, "user")]))
     session.choose_model("bundle")

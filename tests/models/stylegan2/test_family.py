@@ -35,6 +35,8 @@ CONTROLS = [
      "maximum": 1, "step": 0.05, "default": 1.0},
     {"kind": "seed", "name": "seed", "label": "Seed"},
 ]  # fmt: skip
+BY_0 = {"divide_by": 0}
+LOG_OF_0 = {"log": True, "add": -20}  # at the least age, 20
 VALUES = {"age": 50.0, "sex": "F", "truncation": 1.0, "seed": 4}
 
 
@@ -113,6 +115,19 @@ def test_labels_become_numbers_as_the_card_says() -> None:
         (
             {"architecture": {"labels": LABELS, "synthesis_kwargs": {"architecture": "resnet"}}},
             "architecture 'resnet' cannot be run",
+        ),
+        ({"inputs": ["T1"], "min_inputs": 1}, "read no scan"),
+        (
+            {"architecture": {"labels": [{**LABELS[0], "normalise": BY_0}, LABELS[1]]}},
+            "division by zero",
+        ),
+        (
+            {"architecture": {"labels": [{**LABELS[0], "normalise": LOG_OF_0}, LABELS[1]]}},
+            "cannot be run as StyleGAN2",
+        ),
+        (
+            {"architecture": {"labels": [LABELS[0], {**LABELS[1], "values": ["F", "X"]}]}},
+            "sex M has no place among the labels",
         ),
     ],
 )

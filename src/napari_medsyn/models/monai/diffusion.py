@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from napari_medsyn.scans.preparation import PreparedStudy
 
 DECODING: Final = "Decoding"
+#: Kinds of control whose values are numbers, categories with numbers as values included.
+_NUMBERS: Final = ("continuous", "integer", "boolean", "categorical")
 
 
 def load(card: ModelCard, weights: Path, device: str) -> MonaiDiffusion:
@@ -112,10 +114,9 @@ class Plan:
     def check(self, card: ModelCard) -> None:
         """Refuse now what would fail after the last step."""
         unet = card.architecture["unet"]
-        known = {control.name for control in card.controls}
-        strange = [name for name in self.covariates if name not in known]
-        if strange:
-            raise ValueError(f"the card has no control {strange[0]}")
+        if card.inputs:
+            raise ValueError("it reads no scan, so inputs must be empty and min_inputs 0")
+        self._check_controls(card)
         if len(self.shape) != unet["spatial_dims"] + 1 or min(self.shape) < 1:
             raise ValueError(f"noise of shape {self.shape} does not fit the network")
         halved = 2 ** (len(unet["channels"]) - 1)
@@ -126,12 +127,42 @@ class Plan:
             raise ValueError(f"the network reads {unet['in_channels']} channels")
         if self.scale_factor <= 0 or not 1 <= self.steps <= self.schedule.trained:
             raise ValueError("scale_factor and steps must be positive")
-        for control in card.controls:
-            if control.name == "steps" and getattr(control, "maximum", 0) > self.schedule.trained:
-                raise ValueError(f"steps may not exceed {self.schedule.trained}")
+        self._check_channels(card)
         made = ras_shape(self.image_shape(card.architecture), self.orientation)
         if made != card.grid.shape:
             raise ValueError(f"the network makes {made} voxels, the card says {card.grid.shape}")
+
+    def _check_controls(self, card: ModelCard) -> None:
+        known = {control.name: control for control in card.controls}
+        for name in self.covariates:
+            if name not in known:
+                raise ValueError(f"the card has no control {name}")
+            control = known[name]
+            values = [category.value for category in getattr(control, "categories", ())]
+            if control.kind not in _NUMBERS or any(isinstance(value, str) for value in values):
+                raise ValueError(f"control {name} gives no numbers, which a covariate has to be")
+        steps = known.get("steps")
+        if steps is not None and (steps.kind != "integer" or steps.minimum < 1):
+            raise ValueError("control steps must be an integer from 1")
+        if getattr(steps, "maximum", 0) > self.schedule.trained:
+            raise ValueError(f"steps may not exceed {self.schedule.trained}")
+
+    def _check_channels(self, card: ModelCard) -> None:
+        channels, images = self.shape[0], card.architecture["unet"]["out_channels"]
+        if images != channels:
+            raise ValueError(f"the network gives {images} channels for noise of {channels}")
+        if "autoencoder" in card.architecture:
+            autoencoder = card.architecture["autoencoder"]
+            if autoencoder["latent_channels"] != channels:
+                raise ValueError(
+                    f"the autoencoder reads {autoencoder['latent_channels']} channels, the noise "
+                    f"has {channels}"
+                )
+            images = autoencoder.get("out_channels", 1)
+        if images != len(card.outputs):
+            raise ValueError(
+                f"the network gives {images} images, the card names {len(card.outputs)}"
+            )
 
     def image_shape(self, said: Mapping[str, Any]) -> tuple[int, ...]:
         """Sides of the decoded image along the tensor's axes."""

@@ -37,7 +37,7 @@ def load(card: ModelCard, weights: Path, device: str) -> MonaiGAN:
     nets = read_networks({"generator": described}, weights, device)
     try:
         return MonaiGAN(card, nets["generator"], torch.device(device))
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UnusableModel(f"{card.id}: {first(error)}") from error
 
 
@@ -97,11 +97,23 @@ class MonaiGAN(WholeImageFamily):
         grown = tuple(side * math.prod(said["strides"]) for side in sides)
         made = ras_shape(grown, self._orientation)
         if made != self.card.grid.shape:
-            raise ValueError(f"the network makes {made} voxels, the card says "
-                             f"{self.card.grid.shape}")  # fmt: skip
+            raise ValueError(
+                f"the network makes {made} voxels, the card says {self.card.grid.shape}"
+            )
         if said["channels"][-1] != len(self.card.outputs):
-            raise ValueError(f"the network gives {said['channels'][-1]} images, the card names "
-                             f"{len(self.card.outputs)}")  # fmt: skip
+            raise ValueError(
+                f"the network gives {said['channels'][-1]} images, the card names "
+                f"{len(self.card.outputs)}"
+            )
+        size = math.prod(self._shape)
+        for control in self.card.controls:
+            if control.name == LATENT and (
+                control.kind != "latent" or len(control.directions) > size
+            ):
+                raise ValueError(
+                    f"control {LATENT} must be of kind latent with at most {size} directions, the "
+                    "numbers of the latent"
+                )
 
 
 def output_range(said: dict[str, Any]) -> tuple[float, float]:

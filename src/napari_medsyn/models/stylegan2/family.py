@@ -53,7 +53,7 @@ def load(card: ModelCard, weights: Path, device: str) -> StyleGAN2Family:
                 net = Generator(layout)
             _compare(net, shapes)
             tensors = {name: file.get_tensor(name).float() for name in shapes}
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnusableModel(
             f"{weights}: cannot be run as StyleGAN2 ({reason}); correct the card or import the "
@@ -160,10 +160,23 @@ def _check(card: ModelCard, layout: Layout) -> None:
         raise ValueError(f"pictures are {side} × {side}, the card's grid is {card.grid.shape}")
     if len(card.outputs) != 1 or layout.channels not in (1, len(_BRIGHTNESS)):
         raise ValueError(f"{layout.channels} channels for {len(card.outputs)} outputs")
-    defaults = {control.name: getattr(control, "default", None) for control in card.controls}
-    width = len(label_vector(card.architecture.get("labels", ()), defaults))
-    if width != layout.c:
-        raise ValueError(f"the card describes {width} labels, the network reads {layout.c}")
+    labels = card.architecture.get("labels", ())
+    # A label that is the logarithm of 0 at one end of its slider is refused now, not there.
+    for end in ("default", "minimum", "maximum"):
+        values = {
+            control.name: getattr(control, end, getattr(control, "default", None))
+            for control in card.controls
+        }
+        vector = label_vector(labels, values)
+        if len(vector) != layout.c:
+            raise ValueError(
+                f"the card describes {len(vector)} labels, the network reads {layout.c}"
+            )
+    places = {label["name"]: label["values"] for label in labels if label["kind"] == "one-hot"}
+    for control in card.controls:
+        for category in getattr(control, "categories", ()):
+            if category.value not in places.get(control.name, (category.value,)):
+                raise ValueError(f"{control.name} {category.value} has no place among the labels")
 
 
 def _compare(net: Generator, shapes: Mapping[str, Sequence[int]]) -> None:
