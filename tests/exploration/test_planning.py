@@ -132,3 +132,12 @@ def test_looking_elsewhere_changes_the_order_of_what_is_left():
 def test_splitting_keeps_slices_and_their_order():
     regions = [Region((4, 5, 3)), Region((1,)), Region((9, 8))]
     assert [r.slices for r in split(regions, 2)] == [(4, 5), (3,), (1,), (9, 8)]
+
+
+def test_a_step_keeps_its_words_when_memory_is_short():
+    regions = [Region((), "Denoising 1 of 2"), Region((4, 5, 6), "Decoding")]
+    assert split(regions, 2) == [
+        Region((), "Denoising 1 of 2"),
+        Region((4, 5), "Decoding"),
+        Region((6,), "Decoding"),
+    ]

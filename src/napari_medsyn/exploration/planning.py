@@ -149,7 +149,7 @@ def split(regions: Sequence[Region], most: int) -> list[Region]:
     from napari_medsyn.models.family import Region
 
     return [
-        Region(region.slices[begin : begin + most])
+        Region(region.slices[begin : begin + most], region.phase)
         for region in regions
         # One step at least: a region may prepare others and have no slices of its own.
         for begin in range(0, max(len(region.slices), 1), most)
