@@ -25,7 +25,9 @@ from napari_medsyn.scans.study import Scan
 PURPOSE = "Research use; not for diagnosis"
 
 #: Distributions whose version can change the voxels.
-DISTRIBUTIONS = ("napari-medsyn", "torch", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom")
+DISTRIBUTIONS = (
+    "napari-medsyn", "torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom",
+)  # fmt: skip
 
 
 def software_versions() -> dict[str, str]:
