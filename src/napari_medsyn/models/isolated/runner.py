@@ -38,6 +38,8 @@ def main() -> None:
         settings["file_bytes"],
         cuda=settings["cuda"],
     )
+    # A change of credentials, as a namespace may bring one, takes the first call back.
+    fences.die_with(settings["parent"])
     # From here on the kernel watches; numpy starts threads, so it could not come earlier.
     from napari_medsyn.models.isolated.frames import read_frame, write_frame
 
