@@ -352,8 +352,11 @@ def test_app_and_demo_hand_over_to_the_plugin(tmp_path, monkeypatch):
     show.run_demo = lambda out: asked.update(out=out) or 3  # type: ignore[attr-defined,func-returns-value]
     for module in (window, show):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    assert cli.run(["app", "a.nii", "b.nii"]) == 0
-    assert [str(path) for path in asked["files"]] == ["a.nii", "b.nii"]
+    files = [tmp_path / "a.nii", tmp_path / "b.nii"]
+    for file in files:
+        file.touch()
+    assert cli.run(["app", *map(str, files)]) == 0
+    assert asked["files"] == files
     assert cli.run(["demo", "--out", str(tmp_path)]) == 3
     assert asked["out"] == tmp_path
 
@@ -375,3 +378,9 @@ def test_version_and_help_import_nothing_heavy():
         )
         assert done.stderr == "0 []\n"
         assert "medsyn" in done.stdout
+
+
+def test_app_refuses_a_file_that_is_not_there_before_a_window_opens(tmp_path, capsys):
+    assert cli.run(["app", str(tmp_path / "nowhere.nii.gz")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"medsyn: {tmp_path / 'nowhere.nii.gz'}: does not exist\n"

@@ -21,7 +21,7 @@ from napari_medsyn.cli.imputing import impute
 from napari_medsyn.cli.judging import judge
 from napari_medsyn.cli.models import group as models_group
 from napari_medsyn.cli.printing import say, show
-from napari_medsyn.errors import Cancelled, EngineError, MedsynError
+from napari_medsyn.errors import Cancelled, EngineError, MedsynError, UnusableFile
 
 app = typer.Typer(
     name="medsyn",
@@ -93,6 +93,10 @@ def open_app(
     ] = None,
 ) -> None:
     """Open napari with the MedSyn dock."""
+    # Before a window comes up: told in its corner, it may be overlooked.
+    for file in files or []:
+        if not file.exists():
+            raise UnusableFile(file, "does not exist")
     from napari_medsyn.plugin.app import run_app
 
     raise typer.Exit(run_app(files or []) or 0)
