@@ -74,6 +74,39 @@ def test_what_is_installed_already_is_left_alone(package, models):
     assert (models / "fake-brain" / "card.json").stat() == before
 
 
+@pytest.mark.parametrize("change", [b"\7", b"longer"])
+def test_weights_that_were_changed_are_told_of_the_folder_given(package, tmp_path, change):
+    weights = package / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + change)
+    message = refusal(tmp_path, package)
+    assert message.startswith(f"{weights}: ")
+    assert message.endswith(f"run `medsyn models seal {package}`")
+    assert ".medsyn-" not in message
+
+
+def test_weights_that_were_changed_are_told_of_the_zip_given(package, tmp_path):
+    source = tmp_path / "from" / "a.zip"
+    weights = package / "weights.safetensors"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.write(package / "card.json", "card.json")
+        archive.writestr("weights.safetensors", weights.read_bytes()[:-1] + b"\7")
+    message = refusal(tmp_path, source)
+    assert message.startswith(f"{source}: weights.safetensors: its SHA-256 is not")
+    assert message.endswith("run `medsyn models seal` on its folder, then `medsyn models pack`")
+    assert ".medsyn-" not in message
+
+
+@pytest.mark.parametrize("name", ["net.zip", "net.pth"])
+def test_a_checkpoint_is_to_be_imported(tmp_path, name):
+    source = tmp_path / name
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+        archive.writestr("net/data/0", b"0")
+    message = refusal(tmp_path, source)
+    assert "is a checkpoint, not a package" in message
+    assert "medsyn models import" in message
+
+
 def test_another_version_needs_replace(package, models, tmp_path):
     install(package)
     edit(package, version="1.3.0", limitations=["Knows more."])
@@ -215,7 +248,7 @@ def test_an_id_that_leads_elsewhere_is_refused(package, tmp_path):
     ("name", "content", "reason"),
     [
         ("nothing.zip", None, "does not exist"),
-        ("model.pth", b"\x80\x04pickle", "is not a package"),
+        ("model.pth", b"\x80\x04pickle", "not a package"),
         ("empty.zip", b"", "is not a package"),
         ("card.json", b"{}", "Field required"),
         ("large.json", b" " * (4 * 2**20 + 1), "so not a card"),

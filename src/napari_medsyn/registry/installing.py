@@ -12,7 +12,10 @@ import stat
 import tempfile
 import uuid
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from napari_medsyn.errors import UnusableFile, UnusableModel
 from napari_medsyn.registry.archives import extract
@@ -20,6 +23,15 @@ from napari_medsyn.registry.card import CARD_NAME, ModelCard, read_card
 from napari_medsyn.registry.catalogue import Catalogue, Entry, user_folder
 from napari_medsyn.registry.downloads import Progress, fetch_missing
 from napari_medsyn.registry.packages import verify
+
+_SEAL_AND_PACK: Final = "`medsyn models seal` on its folder, then `medsyn models pack`"
+
+#: What networks are saved under that are no packages yet.
+_CHECKPOINT_ENDINGS: Final = (".pth", ".pt", ".ckpt", ".pkl")
+_CHECKPOINT: Final = (
+    "is a checkpoint, not a package; make one of it first, see "
+    "`medsyn models import --help` (mmhvae, stylegan, monai-bundle)"
+)
 
 
 def install(source: Path, *, replace: bool = False, progress: Progress | None = None) -> Entry:
@@ -49,14 +61,16 @@ def install(source: Path, *, replace: bool = False, progress: Progress | None = 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".medsyn-", dir=folder) as place:
             draft = Path(place) / "package"
-            card = _gather(source, draft)
+            with _told_of(source, draft):
+                card = _gather(source, draft)
             taken = _taken(card)
             if taken is not None and _is_same(taken, card):
                 return taken
             if taken is not None and not replace:
                 raise _in_the_way(taken, card)
-            fetch_missing(draft, card, progress=progress)
-            card = verify(draft)
+            with _told_of(source, draft):
+                fetch_missing(draft, card, progress=progress)
+                card = verify(draft)
             package = folder / card.id
             _move(draft, package, taken.package if taken is not None else package, replace)
             return Entry(card.id, package, "user", card)
@@ -89,6 +103,27 @@ def remove(model_id: str) -> Path:
     return package
 
 
+@contextmanager
+def _told_of(source: Path, draft: Path) -> Iterator[None]:
+    """Let errors name what the user gave: the draft is gone when they are read."""
+    try:
+        yield
+    except UnusableFile as error:
+        if not error.path.is_relative_to(draft):
+            raise
+        raise UnusableFile(source, _in_words_of(source, draft, error.reason)) from error
+    except UnusableModel as error:
+        raise UnusableModel(_in_words_of(source, draft, str(error))) from error
+
+
+def _in_words_of(source: Path, draft: Path, sentence: str) -> str:
+    """A sentence about the draft as one about `source`, in which files of the draft lie."""
+    if source.is_dir():
+        return sentence.replace(str(draft), str(source))
+    sentence = sentence.replace(f"`medsyn models seal {draft}`", _SEAL_AND_PACK)
+    return sentence.replace(f"{draft}{os.sep}", f"{source}: ").replace(str(draft), str(source))
+
+
 def _gather(source: Path, draft: Path) -> ModelCard:
     """Put what `source` holds of a package into the folder `draft`; gives the card."""
     if source.is_dir():
@@ -99,9 +134,23 @@ def _gather(source: Path, draft: Path) -> ModelCard:
         draft.mkdir()
         shutil.copyfile(source, draft / CARD_NAME)
         return read_card(draft)
+    if _is_checkpoint(source):
+        raise UnusableFile(source, _CHECKPOINT)
     if zipfile.is_zipfile(source):
         return extract(source, draft)
     raise UnusableFile(source, "is not a package: neither a folder nor a .zip nor a card (.json)")
+
+
+def _is_checkpoint(source: Path) -> bool:
+    """Whether it is, by its ending or what lies in it, what torch saved; nothing is unpickled."""
+    if source.suffix.lower() in _CHECKPOINT_ENDINGS:
+        return True
+    try:
+        with zipfile.ZipFile(source) as opened:
+            names = {name.rsplit("/", 1)[-1] for name in opened.namelist()}
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return False
+    return CARD_NAME not in names and "data.pkl" in names
 
 
 def _copy(source: Path, draft: Path) -> ModelCard:
