@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medsyn.registry.card import Kind, ModelCard
+from napari_medsyn.registry.extras import why_missing
 from napari_medsyn.registry.packages import verify
 from napari_medsyn.registry.parts import Execution
 from napari_medsyn.registry.searching import Searchable
@@ -28,7 +29,7 @@ _COMMON_CONTROLS = ("seed", "modality_set")
 _LISTS = ("inputs", "outputs", "readings", "controls", "anatomy", "tags", "shape")
 _SHOWN = (
     "name", "version", "family", "kind", "task", "summary", "execution", "licence", "year",
-    "dim", "bytes", *_LISTS,
+    "dim", "bytes", "extra", *_LISTS,
 )  # fmt: skip
 
 
@@ -46,7 +47,9 @@ class Facts:
     dim, shape : of the model's grid.
     bytes : of all files together, the card not counted.
     metrics : each with name, value, direction, data_set, n, extractor and note.
-    why_not : why it is only listed; empty if it can run.
+    extra : of ours that it needs, as on the card; whether that is installed is no fact of
+        the card, see `Entry.why_not`.
+    why_not : why it is only listed; empty if it is not.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Facts:
     shape: list[int]
     bytes: int
     metrics: list[dict[str, Any]]
+    extra: str
     why_not: str
 
     @classmethod
@@ -95,6 +99,7 @@ class Facts:
             shape=list(card.grid.shape),
             bytes=sum(file.bytes for file in card.files),
             metrics=[metric.model_dump(mode="json") for metric in card.metrics],
+            extra=card.requires.extra,
             why_not=card.why_not_run,
         )
 
@@ -105,7 +110,7 @@ class Digest:
 
     Parameters
     ----------
-    id, kind, execution : as on the card.
+    id, kind, execution, extra : as on the card.
     facts_json : `Facts` as a JSON object.
     words : what searches look at.
     """
@@ -113,6 +118,7 @@ class Digest:
     id: str
     kind: Kind
     execution: Execution
+    extra: str
     facts_json: bytes
     words: Searchable
 
@@ -120,7 +126,8 @@ class Digest:
     def of(cls, card: ModelCard) -> Digest:
         """The digest of a card."""
         facts = json.dumps(vars(Facts.of(card))).encode()
-        return cls(card.id, card.kind, card.execution, facts, Searchable.of(card))
+        extra = card.requires.extra
+        return cls(card.id, card.kind, card.execution, extra, facts, Searchable.of(card))
 
     def facts(self) -> Facts:
         """The facts, decoded."""
@@ -197,14 +204,30 @@ class Entry:
 
     @property
     def can_run(self) -> bool:
-        """Whether the model may be chosen."""
+        """Whether the model may be chosen, with the libraries that are here now."""
         known = self.digest or self.given
-        return known is not None and known.execution != "none"
+        return known is not None and known.execution != "none" and not self.lacks
+
+    @property
+    def lacks(self) -> str:
+        """Which library that our own code needs for it is not here now; empty if none.
+
+        A package that brings code is asked for its libraries in its own process.
+        """
+        if self.digest is not None:
+            execution, extra = self.digest.execution, self.digest.extra
+        elif self.given is not None:
+            execution, extra = self.given.execution, self.given.requires.extra
+        else:
+            return ""
+        return why_missing(extra) if execution == "native" and extra else ""
 
     @property
     def why_not(self) -> str:
         """Why it cannot be chosen; empty if it can."""
-        return self.reason if self.facts is None else self.facts.why_not
+        if self.facts is None:
+            return self.reason
+        return self.facts.why_not or self.lacks
 
     def as_dict(self) -> dict[str, Any]:
         """The entry in short, as JSON values; every key is there for a broken one, too."""

@@ -167,7 +167,8 @@ def _encoded(kept: Mapping[str, Remembered]) -> bytes:
     heads, lines = [], [b""]
     for name, value in kept.items():
         digest = value.digest
-        heads.append([name, value.files, value.stamp, digest.id, digest.kind, digest.execution])
+        known = (digest.id, digest.kind, digest.execution, digest.extra)
+        heads.append([name, value.files, value.stamp, *known])
         words = (digest.words.words, digest.words.text)
         lines += [digest.facts_json, *(said.encode(errors="surrogatepass") for said in words)]
     lines[0] = json.dumps(heads).encode()
@@ -179,9 +180,9 @@ def _decoded(cache: bytes) -> Iterator[tuple[str, Remembered]]:
     first, *lines = cache.split(b"\n")
     parts = zip(lines[0::3], lines[1::3], lines[2::3], strict=True)
     for head, (facts, *said) in zip(json.loads(first), parts, strict=True):
-        name, files, stamp, model_id, kind, execution = head
+        name, files, stamp, model_id, kind, execution, extra = head
         words, text = (line.decode(errors="surrogatepass") for line in said)
-        digest = Digest(model_id, kind, execution, facts, Searchable(words, text))
+        digest = Digest(model_id, kind, execution, extra, facts, Searchable(words, text))
         yield name, Remembered(files, stamp, digest)
 
 
