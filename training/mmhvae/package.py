@@ -126,6 +126,10 @@ def card(
         "version": version,
         "name": "MMHVAE brain MR 1 mm",
         "summary": "Imputes missing T1, T1c, T2 and FLAIR from any subset of them.",
+        "task": "imputation",
+        "anatomy": ["brain"],
+        "tags": ["missing modalities", "multiple sclerosis", "glioma", "uncertainty", "VAE"],
+        "year": 2026,
         "family": "mmhvae",
         "architecture": record["architecture"],
         "grid": {
@@ -148,6 +152,7 @@ def card(
         "authors": ["The napari-medsyn developers"],
         "citation": "Method: Dorent et al., Unified cross-modal image synthesis with hierarchical "
         "mixture of product-of-experts, TPAMI 2025, arXiv:2410.19378",
+        "doi": ["10.1109/TPAMI.2025.3616632"],
         "intended_use": "Research on missing MR modalities of the adult brain: to look at, to "
         "compare and to complete the input of segmentation. Not for diagnosis.",
         "limitations": LIMITATIONS,
