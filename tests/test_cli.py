@@ -311,7 +311,7 @@ def test_info_shows_the_card(capsys):
     text = capsys.readouterr().out
     assert "Fake brain (fake-brain 1.2.0), BSD-3-Clause" in text
     assert "limitation: Knows nothing." in text
-    assert "PSNR: 25 on made up, n = 3" in text
+    assert "measured on made up, n = 3:\n  PSNR        25\n" in text
     assert cli.run(["models", "info", "fake-brain", "--json"]) == 0
     card = json.loads(capsys.readouterr().out)["card"]
     assert card["intended_use"] == "Tests."

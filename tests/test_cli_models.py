@@ -11,6 +11,7 @@ from tests.registry._cards import listing, metric
 
 from napari_medsyn import cli
 from napari_medsyn.registry.card import json_schema
+from napari_medsyn.registry.extras import EXTRAS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -156,6 +157,25 @@ def test_info_of_a_model_that_is_only_listed_says_why(capsys, models):
     assert "[not run: its weights are lost]" in ran(capsys, "list")
 
 
+def test_a_long_reason_is_short_in_the_list_and_whole_in_info(capsys, models):
+    note = "its weights are lost " * 20 + "for ever"
+    make_package(models / "lost", id="lost", execution="none", files=[], requires={"note": note})
+    (line,) = [line for line in ran(capsys, "list").splitlines() if line.startswith("lost")]
+    assert line.endswith(f"[not run: {note[:119].rstrip()}…]")
+    assert f"not run: {note}" in ran(capsys, "info", "lost").splitlines()
+
+
+def test_a_model_without_its_library_says_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(EXTRAS, "monai", ("no_such_library",))
+    package = make_package(tmp_path / "a", id="lacking", requires={"extra": "monai"})
+    needs = 'needs no_such_library: pip install "napari-medsyn[monai]"'
+    assert cli.run(["models", "install", str(package)]) == 0
+    assert f"medsyn: lacking cannot run yet: it {needs}\n" in capsys.readouterr().err
+    assert f"[not run: {needs}]" in ran(capsys, "list")
+    (entry,) = json.loads(ran(capsys, "search", "id:lacking", "--json"))
+    assert (entry["id"], entry["can_run"], entry["why_not"]) == ("lacking", False, needs)
+
+
 def test_the_list_says_who_needs_no_scan(capsys):
     assert "mass  1.2.0  Breast: reads no scan; gives MG" in ran(capsys, "list").splitlines()
 
@@ -184,10 +204,14 @@ def test_the_published_schema_takes_good_cards_and_no_others():
 def test_a_package_travels(capsys, models, tmp_path):
     package = make_package(tmp_path / "mine", id="mine")
     (package / "stray.txt").write_text("x")
+    (package / "README.md").write_text("x")
     assert cli.run(["models", "pack", str(package), "--out", str(tmp_path / "mine.zip")]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{tmp_path / 'mine.zip'}  SHA-256 ")
     assert "stray.txt is not packed" in captured.err
+    assert "README.md is for you and stays out of the archive, as it should" in captured.err
+    again = refused(capsys, "pack", package, "--out", tmp_path / "mine.zip")
+    assert again == f"medsyn: {tmp_path / 'mine.zip'}: exists already; choose another --out\n"
 
     assert ran(capsys, "install", tmp_path / "mine.zip") == (
         f"mine 1.2.0 is installed: {models / 'mine'}\n"

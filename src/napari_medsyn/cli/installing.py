@@ -68,6 +68,8 @@ def _say_what_is_left(entry: Entry) -> None:
             f"{entry.id} brings code of its own, which has not been run; look at it, then "
             f"medsyn models trust {entry.id}"
         )
+    elif entry.lacks:
+        say(f"{entry.id} cannot run yet: it {entry.lacks}")
     elif entry.why_not:
         say(f"{entry.id} is listed only: {entry.why_not}")
 
@@ -84,12 +86,19 @@ def pack_model(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.zip", help="New file.")],
 ) -> None:
     """Check a package and pack it into one file, always the same for the same package."""
+    from napari_medsyn.errors import UnusableFile
     from napari_medsyn.registry.archives import pack, unlisted_files
     from napari_medsyn.registry.packages import sha256_of
+    from napari_medsyn.registry.templating import STEPS
 
+    if out.exists():
+        raise UnusableFile(out, "exists already; choose another --out")
     card = pack(folder, out)
     for name in unlisted_files(folder, card):
-        say(f"{name} is not packed: the card does not list it; see medsyn models seal")
+        if name == STEPS:
+            say(f"{name} is for you and stays out of the archive, as it should")
+        else:
+            say(f"{name} is not packed: the card does not list it; see medsyn models seal")
     show(f"{out}  SHA-256 {sha256_of(out)}")
 
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from napari_medsyn.cli import contributing, installing, searching, trusting
+from napari_medsyn.cli.describing import card_lines, shortened, what_it_does
 from napari_medsyn.cli.importing import group as importing_group
 from napari_medsyn.cli.printing import say, show, show_json
 
 if TYPE_CHECKING:
-    from napari_medsyn.registry.card import Metric, ModelCard
+    from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.registry.catalogue import Entry
-    from napari_medsyn.registry.entries import Facts
 
 group = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 group.add_typer(importing_group, name="import")
 for commands in (searching, installing, trusting, contributing):
     commands.register(group)
+
+#: Characters of the reason why a model is not run, in a list; `info` has all of it.
+MOST_OF_A_REASON = 120
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -40,8 +43,9 @@ def list_models(as_json: Json = False) -> None:
             show(f"{entry.id}  BROKEN: {entry.reason}")
         else:
             kind = " (judge)" if entry.is_judge else ""
-            listed = "" if entry.can_run else f" [not run: {entry.why_not}]"
-            what = _what_it_does(facts)
+            why_not = shortened(entry.why_not, MOST_OF_A_REASON)
+            listed = "" if entry.can_run else f" [not run: {why_not}]"
+            what = what_it_does(facts)
             show(f"{entry.id}  {facts.version}  {facts.name}{kind}: {what}{listed}")
 
 
@@ -51,7 +55,7 @@ def show_model(
     as_json: Json = False,
     as_bibtex: Annotated[bool, typer.Option("--bibtex", help="Only how to cite it.")] = False,
 ) -> None:
-    """Show all that a model's card says."""
+    """Show what a model's card says: its weights, limits, controls and figures."""
     from napari_medsyn.registry.bibtex import bibtex
     from napari_medsyn.registry.catalogue import Catalogue
 
@@ -62,67 +66,8 @@ def show_model(
     elif as_json:
         show_json({**entry.as_dict(), "card": card.model_dump(mode="json"), "bibtex": bibtex(card)})
     else:
-        _show_card(entry, card)
-
-
-def _show_card(entry: Entry, card: ModelCard) -> None:
-    show(f"{card.name} ({card.id} {card.version}), {card.licence}\n{card.summary}".rstrip())
-    show(f"{card.kind}, {card.purpose}: {_what_it_does(cast('Facts', entry.facts))}")
-    for name, values in (("anatomy", card.anatomy), ("tags", card.tags)):
-        if values:
-            show(f"{name}: {', '.join(values)}")
-    for control in card.controls:
-        show(f"control: {control.name} ({control.label})")
-    show(f"intended use: {card.intended_use}")
-    for limitation in card.limitations:
-        show(f"limitation: {limitation}")
-    for metric in card.metrics:
-        show(_metric_line(metric))
-    for data in card.training_data:
-        show(f"trained on {data.name}{_n(data.n)}, {data.licence}")
-    for needs in _needs(card):
-        show(f"needs: {needs}")
-    for place in (*(f"https://doi.org/{doi}" for doi in card.doi), *card.links):
-        show(f"see {place}")
-    if not entry.can_run:
-        show(f"not run: {entry.why_not}")
-    else:
-        show(f"weights: {card.weights.bytes} bytes, SHA-256 {card.weights.sha256}")
-    show(f"folder: {entry.package}")
-
-
-def _metric_line(metric: Metric) -> str:
-    through = f" through {metric.extractor}" if metric.extractor else ""
-    note = f" ({metric.note})" if metric.note else ""
-    return f"{metric.name}: {metric.value:g} on {metric.data_set}{through}{_n(metric.n)}{note}"
-
-
-def _n(count: int | None) -> str:
-    return "" if count is None else f", n = {count}"
-
-
-def _needs(card: ModelCard) -> list[str]:
-    """What running it takes, in words."""
-    needs = card.requires
-    said = [f'pip install "napari-medsyn[{needs.extra}]"'] if needs.extra else []
-    if card.execution == "isolated":
-        said.append("your consent: it brings code of its own, see medsyn models trust")
-    if needs.packages:
-        said.append(f"an environment of its own with {', '.join(needs.packages)}")
-    if needs.memory_gb is not None:
-        said.append(f"{needs.memory_gb:g} GB of memory")
-    if needs.gpu:
-        said.append("a GPU")
-    return [*said, *([needs.note] if needs.note and card.execution != "none" else [])]
-
-
-def _what_it_does(facts: Facts) -> str:
-    parts = [f"reads {', '.join(facts.inputs) or 'no scan'}"]
-    if facts.readings:
-        parts.append(f"measures {', '.join(facts.readings)}")
-    if facts.outputs:
-        parts.append(f"gives {', '.join(facts.outputs)}")
-    return "; ".join(parts)
+        for line in card_lines(entry, card):
+            show(line)
 
 
 @group.command("schema")
