@@ -89,6 +89,13 @@ def test_search_for_people(capsys):
     assert "no model has these words" in capsys.readouterr().err
 
 
+def test_an_unknown_field_is_refused(capsys):
+    assert "there is no field 'colour' to search; fields are id" in refused(
+        capsys, "search", "colour:red"
+    )
+    assert found(capsys, "search", "10.1000/x:y") == []
+
+
 def test_an_unknown_operator_is_refused(capsys):
     assert "'nor' is not one of 'and', 'or', 'xor'" in refused(
         capsys, "search", "a", "--operator", "nor"
@@ -126,6 +133,15 @@ def test_found_models_without_the_metric_are_listed_and_it_is_said(capsys):
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(capsys):
     assert "no metric 'beauty'; known metrics: FID; PSNR" in refused(capsys, "rank", "beauty")
+
+
+def test_a_slip_of_the_keyboard_is_told(capsys, models):
+    for number in range(12):
+        make_package(models / f"n{number}", id=f"n{number}")
+    told = refused(capsys, "info", "brian")
+    assert "no model 'brian'; did you mean brain?; known models: brain, dense, mass, " in told
+    assert told.endswith(" … and 5 more; see medsyn models list\n")
+    assert "no metric 'pnsr'; did you mean PSNR?" in refused(capsys, "rank", "pnsr")
 
 
 def test_nothing_found_is_nothing_to_rank(capsys):

@@ -7,7 +7,7 @@ from tests.registry._cards import make_entry
 
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.registry.entries import Entry
-from napari_medsyn.registry.searching import search
+from napari_medsyn.registry.searching import refuse_unknown_fields, search
 
 CONTROL = {
     "kind": "continuous", "name": "age", "label": "Age at scan", "unit": "years",
@@ -160,3 +160,19 @@ def test_entries_without_a_digest_are_searched_just_so():
 def test_a_card_cannot_pretend_to_have_a_field():
     entry = make_entry(name="x\x01TAG brain\x01", tags=["liver"])
     assert ids("tag:brain", entries=[entry]) == []
+
+
+def test_a_field_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(MedsynError, match="no field 'colour' to search; fields are id, version,"):
+        refuse_unknown_fields(["brain", "colour:red"])
+    with pytest.raises(MedsynError, match="no field 'license' to search; did you mean licence"):
+        refuse_unknown_fields(["license:MIT"])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["tag:brain", "10.1000/x:y", "12:30", "https://doi.org/10.1", "arxiv:2410.19378", "note: a",
+     "T1:x", "brain:", ":", "colour"],
+)  # fmt: skip
+def test_other_words_with_a_colon_are_searched_as_they_are(word):
+    refuse_unknown_fields([word])

@@ -83,8 +83,9 @@ def _entries() -> tuple[Entry, ...]:
 
 
 def _found(entries: Sequence[Entry], words: Sequence[str], operator: Operator) -> list[Entry]:
-    from napari_medsyn.registry.searching import search
+    from napari_medsyn.registry.searching import refuse_unknown_fields, search
 
+    refuse_unknown_fields(words)
     return search(entries, words, operator.value)
 
 

@@ -10,6 +10,7 @@ from napari_medsyn.errors import UnusableFile, UnusableModel
 from napari_medsyn.registry.card import Kind
 from napari_medsyn.registry.entries import Entry, Facts, Origin
 from napari_medsyn.registry.indexing import Index
+from napari_medsyn.registry.suggesting import did_you_mean, some_of
 
 __all__ = ["Catalogue", "Entry", "Facts", "Origin", "embedded_folder", "user_folder"]
 
@@ -87,7 +88,7 @@ class Catalogue:
         Raises
         ------
         UnusableModel : there is none, or only a broken one, or it is of the other kind;
-            says which there are.
+            says which there are, at most a few, and which are near.
         """
         entries = self.entries()
         for entry in entries:
@@ -98,9 +99,11 @@ class Catalogue:
         for entry in entries:
             if entry.id == model_id:
                 raise UnusableModel(entry.reason)
-        wanted = (e.id for e in entries if e.is_usable and kind in (None, e.kind))
-        known = ", ".join(wanted) or "none"
-        raise UnusableModel(f"there is no model {model_id!r}; known models: {known}")
+        wanted = [e.id for e in entries if e.is_usable and kind in (None, e.kind)]
+        raise UnusableModel(
+            f"there is no model {model_id!r}{did_you_mean(model_id, wanted)}; known models: "
+            f"{some_of(wanted, rest='see medsyn models list')}"
+        )
 
     def default(self) -> Entry:
         """The model to begin with: the first usable generator."""

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.entries import Entry
+from napari_medsyn.registry.suggesting import did_you_mean, some_of
 
 Direction = Literal["higher", "lower"]
 
@@ -148,8 +149,11 @@ def _figures_among(entries: Iterable[Entry], metric: str) -> list[list[dict[str,
     entries = list(entries)
     found = [figures for entry in entries if (figures := _figures(entry, _key(metric)))]
     if not found:
-        known = "; ".join(metric_names(entries)) or "none"
-        raise UnusableModel(f"there is no metric {metric!r}; known metrics: {known}")
+        known = metric_names(entries)
+        raise UnusableModel(
+            f"there is no metric {metric!r}{did_you_mean(metric, known)}; known metrics: "
+            f"{some_of(known, separator='; ')}"
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from napari_medsyn.errors import MedsynError
+from napari_medsyn.registry.suggesting import did_you_mean
 from napari_medsyn.registry.synonyms import implied, synonyms
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ FIELDS: Final = (
 )  # fmt: skip
 
 _TERM: Final = re.compile(rf"({'|'.join(FIELDS)}):(.+)", re.DOTALL)
+
+#: What looks like a field: "colour:red", but neither "12:30" nor "10.1000/x:y" nor "Note: a"
+#: nor an address.
+_FIELD_LIKE: Final = re.compile(r"([a-z]+):(?!//)\S.*", re.DOTALL)
+
+#: What begins words with a colon that are found as they are.
+_SCHEMES: Final = ("doi", "http", "https", "arxiv", "pmid", "spdx")
 
 #: Hashes match words of a to f by chance, and nobody searches for a word within a command.
 _NOT_WORDS: Final = re.compile(r"[0-9a-f]{32,}")
@@ -72,6 +80,24 @@ def search(
     counts = map(sum, zip(*(term.hits(cards) for term in terms), strict=True))
     most = 1 if operator == "xor" else len(terms)
     return [entry for entry, count in zip(kept, counts, strict=True) if 1 <= count <= most]
+
+
+def refuse_unknown_fields(words: Iterable[str]) -> None:
+    """Refuse a word that can only be meant to look in a field, if there is no such field.
+
+    `search` itself takes any word as it is, since people search while they type.
+
+    Raises
+    ------
+    MedsynError : names the word's field, those there are, and one that is near.
+    """
+    for word in words:
+        meant = _FIELD_LIKE.fullmatch(word.strip())
+        if meant and meant[1] not in (*FIELDS, *_SCHEMES):
+            raise MedsynError(
+                f"there is no field {meant[1]!r} to search{did_you_mean(meant[1], FIELDS)}; "
+                f"fields are {', '.join(FIELDS)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
