@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from napari_medsyn.errors import UnusableModel
+from napari_medsyn.registry.card_errors import json_problem, problems
 from napari_medsyn.registry.controls import Control
 from napari_medsyn.registry.parts import (
     Doi,
@@ -248,7 +249,7 @@ def read_card(package: Path) -> ModelCard:
 
     Raises
     ------
-    UnusableModel : there is no card, or it does not validate; every reason in one sentence.
+    UnusableModel : there is no card, or it does not validate; the first reasons in one sentence.
     """
     path = package / CARD_NAME
     try:
@@ -267,11 +268,11 @@ def parse_card(text: str, source: str = CARD_NAME) -> ModelCard:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UnusableModel(f"{source}: is not JSON ({error})") from error
+        raise UnusableModel(f"{source}: is not JSON ({json_problem(error)})") from error
     try:
         return ModelCard.model_validate(value)
     except ValidationError as error:
-        raise UnusableModel(f"{source}: {_sentence(error)}") from error
+        raise UnusableModel(f"{source}: {problems(error, json_schema)}") from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -281,15 +282,3 @@ def json_schema() -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _sentence(error: ValidationError) -> str:
-    """Every problem as `place: reason`, e.g. `controls[2].default: 40 is above 32`."""
-    problems = []
-    for item in error.errors(include_url=False):
-        place = ""
-        for step in item["loc"]:
-            place += f"[{step}]" if isinstance(step, int) else f".{step}"
-        reason = item["msg"].removeprefix("Value error, ")
-        problems.append(f"{place.lstrip('.') or 'card'}: {reason}")
-    return "; ".join(problems)

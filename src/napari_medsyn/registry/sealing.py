@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.registry.card import CARD_NAME, MAX_CARD_BYTES, ModelCard, parse_card
+from napari_medsyn.registry.card_errors import json_problem
 from napari_medsyn.registry.packages import CODE, sha256_of, verify
 from napari_medsyn.scans.atomic import whole_file
 
@@ -118,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UnusableModel(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise UnusableModel(f"{path}: is not JSON ({error})") from error
+        raise UnusableModel(f"{path}: is not JSON ({json_problem(error)})") from error
     files = fields.get("files", []) if isinstance(fields, dict) else None
     if not isinstance(files, list) or not all(
         isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in files
