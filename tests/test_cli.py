@@ -12,7 +12,7 @@ from tests import _fakes
 from tests._fakes import FAMILIES, MODALITIES, ORIGIN, SHAPE, answer_of, make_package, make_scan
 
 from napari_medsyn import cli
-from napari_medsyn.errors import UnusableStudy
+from napari_medsyn.errors import UnusableFile, UnusableStudy
 from napari_medsyn.scans.study import Study
 
 AFFINE = np.eye(4)
@@ -150,7 +150,8 @@ def test_results_are_not_replaced_unless_that_is_said(impute, tmp_path, capsys):
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     capsys.readouterr()
     assert impute("--temperature", 0) == 2
-    assert "imputed_FLAIR.nii.gz: exists already" in one_line(capsys)
+    told = one_line(capsys)
+    assert "imputed_FLAIR.nii.gz: exists already; choose another folder or say --over" in told
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert impute("--temperature", 0, "--overwrite") == 0
     assert (tmp_path / "out" / "imputed_FLAIR.nii.gz").read_bytes() not in before.values()
@@ -384,3 +385,14 @@ def test_app_refuses_a_file_that_is_not_there_before_a_window_opens(tmp_path, ca
     assert cli.run(["app", str(tmp_path / "nowhere.nii.gz")]) == 2
     said = capsys.readouterr().err
     assert said == f"medsyn: {tmp_path / 'nowhere.nii.gz'}: does not exist\n"
+
+
+def test_an_option_is_named_only_where_there_is_one(monkeypatch, capsys):
+    def occupied(out):
+        raise UnusableFile(out, "exists already; choose another name or allow it to be replaced")
+
+    module = ModuleType("napari_medsyn.plugin.demo")
+    module.run_demo = occupied
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert cli.run(["demo", "--out", "there"]) == 2
+    assert one_line(capsys) == "medsyn: there: exists already; choose another name\n"

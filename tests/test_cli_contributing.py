@@ -148,7 +148,9 @@ def test_consent_stays_with_a_package_that_we_have_changed_ourselves(isolated):
 def test_the_way_of_a_newcomer(tmp_path, home, capsys):
     assert cli.run(["models", "new", "My GAN"]) == 0
     folder = tmp_path / "work" / "My GAN"
-    assert capsys.readouterr().err == "medsyn: what to do next is in My GAN/README.md\n"
+    assert capsys.readouterr().err == (
+        "medsyn: the model's id is my-gan; what to do next is in My GAN/README.md\n"
+    )
     assert (verify(folder).id, verify(folder).name) == ("my-gan", "My gan")
     assert cli.run(["models", "test", "My GAN"]) == 0
 

@@ -117,7 +117,7 @@ def test_a_second_run_is_refused_unless_it_may_replace(run, out, capsys):
     before = (out / "sample_0001.png").read_bytes()
     capsys.readouterr()
     assert run("painter", "--seed", 5) == 2
-    assert "exists already" in refusal(capsys)
+    assert "exists already; choose another folder or say --overwrite" in refusal(capsys)
     assert (out / "sample_0001.png").read_bytes() == before
     assert run("painter", "--seed", 5, "--overwrite") == 0
     assert (out / "sample_0001.png").read_bytes() != before

@@ -39,6 +39,10 @@ app.command()(judge)
 #: What a shell gives for a program that Ctrl+C has ended.
 INTERRUPTED = 130
 
+#: How the floors below say that a file is in the way, and the commands with an option for it.
+_ALLOW = " or allow it to be replaced"
+_OVERWRITING = ("impute", "generate", "judge")
+
 #: What typer raises for wrong arguments.  Typer brings its own copy of click since 0.20 or
 #: so and used the real one before; the base of its public exception is right for both.
 _UsageError = cast("type[Exception]", typer.BadParameter.__base__)
@@ -61,12 +65,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except EngineError as error:
         return say(str(error), 1)
     except MedsynError as error:
-        return say(str(error), 2)
+        return say(_with_option(str(error), arguments), 2)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:  # newer versions of typer make this of Ctrl+C themselves
         say("interrupted; nothing was written", status)
     return status
+
+
+def _with_option(sentence: str, arguments: Sequence[str] | None) -> str:
+    """A sentence in which allowing a file to be replaced is the command's option, if it has one."""
+    given = sys.argv[1:] if arguments is None else arguments
+    option = " or say --overwrite" if given and given[0] in _OVERWRITING else ""
+    return sentence.replace(_ALLOW, option)
 
 
 def _version(wanted: bool) -> None:

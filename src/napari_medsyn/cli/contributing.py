@@ -95,7 +95,7 @@ def new_model(
     slug = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")
     chosen = model_id or slug or "my-model"
     begin(folder, family.value, model_id=chosen, name=name or _name_of(chosen))
-    say(f"what to do next is in {folder / STEPS}")
+    say(f"the model's id is {chosen}; what to do next is in {folder / STEPS}")
     show(str(folder))
 
 
