@@ -392,7 +392,7 @@ def test_an_option_is_named_only_where_there_is_one(monkeypatch, capsys):
         raise UnusableFile(out, "exists already; choose another name or allow it to be replaced")
 
     module = ModuleType("napari_medsyn.plugin.demo")
-    module.run_demo = occupied
+    module.run_demo = occupied  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert cli.run(["demo", "--out", "there"]) == 2
     assert one_line(capsys) == "medsyn: there: exists already; choose another name\n"

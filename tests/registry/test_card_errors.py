@@ -29,6 +29,7 @@ def told_of(**changes: Any) -> str:
     [
         ('{\n"a": 1,\n}', "line 2: a comma too many, since no entry follows it"),
         ('{"a": [\n1,\n\n]}', "line 2: a comma too many, since no entry follows it"),
+        ('{\n"a": 1,,\n"b": 2}', "line 2: a comma too many, since no entry follows it"),
         ('{\n"a": 1\n"b": 2}', "line 3: expected a comma or a closing bracket before this"),
         ("{\nid: 1}", "line 2: expected a key in double quotes"),
         ('{"a" 1}', "line 1: expected a colon after the key"),

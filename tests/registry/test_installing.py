@@ -96,6 +96,17 @@ def test_weights_that_were_changed_are_told_of_the_zip_given(package, tmp_path):
     assert ".medsyn-" not in message
 
 
+def test_what_to_type_for_a_folder_with_a_blank_is_quoted(package, tmp_path):
+    mine = package.rename(package.with_name("my package"))
+    (mine / "weights.safetensors").write_bytes(b"other")
+    assert refusal(tmp_path, mine).endswith(f"run `medsyn models seal '{mine}'`")
+
+
+def test_a_card_alone_is_called_by_its_own_name(tmp_path):
+    (tmp_path / "mine.json").write_text("{}")
+    assert refusal(tmp_path, tmp_path / "mine.json").startswith(f"{tmp_path}/mine.json: schema_")
+
+
 @pytest.mark.parametrize("name", ["net.zip", "net.pth"])
 def test_a_checkpoint_is_to_be_imported(tmp_path, name):
     source = tmp_path / name

@@ -152,3 +152,9 @@ def test_broken_packages_are_not_ranked():
 def test_names_are_listed_once_whatever_their_capitals():
     models = [fid("a", 1), make_entry(id="b", metrics=[metric("fid", 1), metric("AUC", 1)])]
     assert metric_names(models) == ["AUC", "FID"]
+
+
+def test_a_metric_that_is_near_is_suggested_without_its_unit():
+    entries = [make_entry(metrics=[metric("PSNR (dB)", 30.0, "higher")])]
+    with pytest.raises(UnusableModel, match="no metric 'psnrr'; did you mean PSNR"):
+        rank(entries, "psnrr")

@@ -16,14 +16,15 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from napari_medsyn.errors import UnusableFile
+from napari_medsyn.errors import UnusableFile, UnusableModel
 from napari_medsyn.registry.building import refuse_occupied
 from napari_medsyn.registry.card import CARD_NAME, MAX_CARD_BYTES, ModelCard, parse_card
-from napari_medsyn.registry.packages import sha256_of, verify
+from napari_medsyn.registry.packages import seal_command, sha256_of, verify
 from napari_medsyn.scans.atomic import whole_file
 
 #: Lists the hashes of all other files of an archive, as `sha256sum --check` reads them.
@@ -37,6 +38,9 @@ MAX_TOTAL_BYTES: Final = 64 * 2**30
 #: Weights hardly shrink.  Small archives may shrink as they like: a label map does.
 MAX_RATIO: Final = 100
 FREE_RATIO_BYTES: Final = 64 * 2**20
+
+#: For a package in a zip, what is `medsyn models seal` for one in a folder.
+_SEAL_AND_PACK: Final = "`medsyn models seal` on its folder, then `medsyn models pack`"
 
 _CHUNK: Final = 2**20
 #: The earliest time that a zip can hold.
@@ -107,8 +111,9 @@ def unpack(archive: Path, folder: Path) -> ModelCard:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".medsyn-", dir=folder.parent) as place:
             draft = Path(place) / "package"
-            extract(archive, draft)
-            card = verify(draft)
+            with told_of(archive, draft):
+                extract(archive, draft)
+                card = verify(draft)
             if folder.is_dir():
                 folder.rmdir()
             os.replace(draft, folder)
@@ -145,6 +150,37 @@ def extract(archive: Path, folder: Path) -> ModelCard:
         raise UnusableFile(archive, reason) from error
     except OSError as error:
         raise UnusableFile(archive, f"cannot be unpacked ({error.strerror or error})") from error
+
+
+@contextmanager
+def told_of(source: Path, draft: Path) -> Iterator[None]:
+    """Let errors about a draft name what the user gave: the draft is gone when they are read.
+
+    Parameters
+    ----------
+    source : a package as a folder, a zip or a card alone.
+    draft : the folder that is made of it.
+    """
+    try:
+        yield
+    except UnusableFile as error:
+        if not error.path.is_relative_to(draft):
+            raise
+        raise UnusableFile(source, _in_words_of(source, draft, error.reason)) from error
+    except UnusableModel as error:
+        raise UnusableModel(_in_words_of(source, draft, str(error))) from error
+
+
+def _in_words_of(source: Path, draft: Path, sentence: str) -> str:
+    """A sentence about the draft as one about `source`, in which files of the draft lie."""
+    command = seal_command(draft)
+    if source.is_dir():
+        sentence = sentence.replace(command, seal_command(source))
+        return sentence.replace(str(draft), str(source))
+    sentence = sentence.replace(f"`{command}`", _SEAL_AND_PACK)
+    if source.suffix.lower() == ".json":
+        sentence = sentence.replace(str(draft / CARD_NAME), str(source))
+    return sentence.replace(f"{draft}{os.sep}", f"{source}: ").replace(str(draft), str(source))
 
 
 class _Sparing(io.RawIOBase):

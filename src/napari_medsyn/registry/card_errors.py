@@ -33,9 +33,9 @@ def json_problem(error: ValueError | RecursionError) -> str:
         return str(error)
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :].lstrip()
     # Up to Python 3.12 the place is that of the brace, since then that of the comma.
-    if after.startswith(","):
+    if after.startswith(",") and not before.endswith(","):
         before, after = f"{before},", after[1:].lstrip()
-    if before.endswith(",") and after[:1] in ("}", "]"):
+    if before.endswith(",") and after[:1] in ("}", "]", ","):
         line = before.count("\n") + 1
         return f"line {line}: a comma too many, since no entry follows it"
     if not after and not error.msg.startswith("Unterminated"):

@@ -12,19 +12,15 @@ import stat
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from napari_medsyn.errors import UnusableFile, UnusableModel
-from napari_medsyn.registry.archives import extract
+from napari_medsyn.registry.archives import extract, told_of
 from napari_medsyn.registry.card import CARD_NAME, ModelCard, read_card
 from napari_medsyn.registry.catalogue import Catalogue, Entry, user_folder
 from napari_medsyn.registry.downloads import Progress, fetch_missing
 from napari_medsyn.registry.packages import verify
-
-_SEAL_AND_PACK: Final = "`medsyn models seal` on its folder, then `medsyn models pack`"
 
 #: What networks are saved under that are no packages yet.
 _CHECKPOINT_ENDINGS: Final = (".pth", ".pt", ".ckpt", ".pkl")
@@ -61,14 +57,14 @@ def install(source: Path, *, replace: bool = False, progress: Progress | None = 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".medsyn-", dir=folder) as place:
             draft = Path(place) / "package"
-            with _told_of(source, draft):
+            with told_of(source, draft):
                 card = _gather(source, draft)
             taken = _taken(card)
             if taken is not None and _is_same(taken, card):
                 return taken
             if taken is not None and not replace:
                 raise _in_the_way(taken, card)
-            with _told_of(source, draft):
+            with told_of(source, draft):
                 fetch_missing(draft, card, progress=progress)
                 card = verify(draft)
             package = folder / card.id
@@ -101,27 +97,6 @@ def remove(model_id: str) -> Path:
     except OSError as error:
         raise UnusableFile(package, f"cannot be removed ({error.strerror or error})") from error
     return package
-
-
-@contextmanager
-def _told_of(source: Path, draft: Path) -> Iterator[None]:
-    """Let errors name what the user gave: the draft is gone when they are read."""
-    try:
-        yield
-    except UnusableFile as error:
-        if not error.path.is_relative_to(draft):
-            raise
-        raise UnusableFile(source, _in_words_of(source, draft, error.reason)) from error
-    except UnusableModel as error:
-        raise UnusableModel(_in_words_of(source, draft, str(error))) from error
-
-
-def _in_words_of(source: Path, draft: Path, sentence: str) -> str:
-    """A sentence about the draft as one about `source`, in which files of the draft lie."""
-    if source.is_dir():
-        return sentence.replace(str(draft), str(source))
-    sentence = sentence.replace(f"`medsyn models seal {draft}`", _SEAL_AND_PACK)
-    return sentence.replace(f"{draft}{os.sep}", f"{source}: ").replace(str(draft), str(source))
 
 
 def _gather(source: Path, draft: Path) -> ModelCard:

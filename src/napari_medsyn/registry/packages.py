@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Any, Final
@@ -60,11 +61,16 @@ def verify(folder: Path, *, full: bool = True) -> ModelCard:
             raise UnusableModel(
                 f"{folder / file.name}: its SHA-256 is not the one on the card; the file was "
                 "changed or damaged; get the package again or, if the change is yours, run "
-                f"`medsyn models seal {folder}`"
+                f"`{seal_command(folder)}`"
             )
     if card.execution == "native":
         check_safetensors(folder / card.weights.name)
     return card
+
+
+def seal_command(folder: Path) -> str:
+    """What to type so that the card follows files of a package that one has changed."""
+    return f"medsyn models seal {shlex.quote(str(folder))}"
 
 
 def sha256_of(path: Path) -> str:
@@ -112,7 +118,7 @@ def _check_file(folder: Path, file: PackageFile) -> None:
     if size != file.bytes:
         raise UnusableModel(
             f"{folder / file.name}: has {size} bytes where the card says {file.bytes}; get the "
-            f"package again or, if the change is yours, run `medsyn models seal {folder}`"
+            f"package again or, if the change is yours, run `{seal_command(folder)}`"
         )
 
 

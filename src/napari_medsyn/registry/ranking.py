@@ -150,8 +150,9 @@ def _figures_among(entries: Iterable[Entry], metric: str) -> list[list[dict[str,
     found = [figures for entry in entries if (figures := _figures(entry, _key(metric)))]
     if not found:
         known = metric_names(entries)
+        without_units = [re.sub(r"\s*\([^)]*\)", "", name) for name in known]
         raise UnusableModel(
-            f"there is no metric {metric!r}{did_you_mean(metric, known)}; known metrics: "
+            f"there is no metric {metric!r}{did_you_mean(metric, without_units)}; known metrics: "
             f"{some_of(known, separator='; ')}"
         )
     return found
