@@ -194,3 +194,12 @@ def test_rows_of_listed_models_keep_neither_cards_nor_facts() -> None:
     assert arranged.figures["/models/a"].value == 9.5
     assert kept.given is None
     assert not {"facts", "card"} & set(vars(kept))
+
+
+def test_a_model_whose_library_is_missing_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "napari_medsyn.registry.entries.why_missing", lambda extra: f"needs {extra}, which is not"
+    )
+    found = badge(made_entry(requires={"extra": "monai"}), "T1")
+    assert found.state == "listed only"
+    assert found.sentence == "It needs monai, which is not."

@@ -31,6 +31,7 @@ from napari_medsyn.plugin.models.latest import Latest
 from napari_medsyn.plugin.models.listing import Listeners, Listing
 from napari_medsyn.plugin.models.rows import Row
 from napari_medsyn.plugin.models.table import ModelTable, TableView
+from napari_medsyn.plugin.opening import bring_to_front
 from napari_medsyn.plugin.widgets import MessageArea
 from napari_medsyn.registry.catalogue import Catalogue, Entry
 from napari_medsyn.registry.consent import has_consent
@@ -273,6 +274,16 @@ class ModelsDock(QWidget):
             self.message.show_message(str(error), "bad")
         else:
             self.message.show_message(f"{row.name} is now used in the MedSyn dock.", "good")
+            self._show_explorer()
+
+    def _show_explorer(self) -> None:
+        """Bring the dock in which the model is used to the front."""
+        from napari_medsyn.plugin.explorer import Explorer
+
+        window = self.window()
+        for explorer in window.findChildren(Explorer) if window is not None else ():
+            if explorer.session is self.session:
+                bring_to_front(explorer)
 
     def _open_explorer(self) -> Session:
         from napari_medsyn.plugin.contributions import open_explorer

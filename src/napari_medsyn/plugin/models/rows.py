@@ -146,6 +146,8 @@ def _row(entry: Entry, is_imported: bool) -> Row:
     badge = _NOT_CHECKED
     if facts.execution == "none":
         badge = Badge("listed only", f"It cannot be run here: {facts.why_not.rstrip('.')}.")
+    elif entry.lacks:
+        badge = Badge("listed only", f"It {entry.lacks}.")
     return Row(
         entry=entry,
         badge=badge,
