@@ -90,6 +90,17 @@ def test_a_scan_that_is_loaded_next_takes_the_place_of_the_picture(flat: Dock) -
     assert flat.explorer.model_panel.fit.text.endswith("; the loaded scans are not read")
 
 
+def test_asked_for_again_the_picture_comes_back(flat: Dock) -> None:
+    flat.explorer.impute()
+    flat.engine.finish()
+    flat.until(lambda: not flat.explorer.has_work)
+    flat.add(patient("T1"))
+    flat.explorer.impute()
+    flat.engine.finish()
+    picture, scan = flat.viewer.layers
+    assert (picture.visible, scan.visible) == (True, False)
+
+
 def test_a_slider_of_the_latent_asks_for_another_picture(flat: Dock) -> None:
     flat.session.live = True
     flat.engine.finish()

@@ -72,7 +72,10 @@ def write_package(
         {"name": n, "bytes": (folder / n).stat().st_size, "sha256": sha256_of(folder / n)}
         for n in names
     ]
-    text = json.dumps({**card, "anatomy": ["brain"], "files": files}, indent=2, ensure_ascii=False) + "\n"
+    text = (
+        json.dumps({**card, "anatomy": ["brain"], "files": files}, indent=2, ensure_ascii=False)
+        + "\n"
+    )
     parse_card(text)
     (folder / CARD_NAME).write_text(text, encoding="utf-8")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_medsyn.plugin.adapters import camera
 from napari_medsyn.plugin.layers import mark_of
 
 if TYPE_CHECKING:
@@ -48,4 +51,18 @@ def _show_middle(viewer: Viewer, layer: Layer) -> None:
         own = axis - (viewer.dims.ndim - 3)
         start, stop = layer.extent.world[:, own]
         viewer.dims.set_point(axis, (start + stop) / 2)
+    _fit(viewer, layer)
+
+
+def _fit(viewer: Viewer, layer: Layer) -> None:
+    """Fit `layer` to the canvas: napari itself fits all layers together, hidden ones too."""
     viewer.reset_view()
+    shown = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
+    extent, own = viewer.layers.extent, layer.extent
+    whole = np.ptp(extent.world, axis=0) + extent.step
+    part = np.ptp(own.world, axis=0) + own.step
+    ratios = [whole[axis] / part[axis] for axis in shown if part[axis] > 0]
+    view = camera(viewer)
+    view.zoom *= min(ratios, default=1.0)
+    middle = own.world.mean(axis=0)
+    view.center = tuple(middle[axis] for axis in shown)

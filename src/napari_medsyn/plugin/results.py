@@ -82,6 +82,7 @@ class ResultLayers:
         self._results: dict[str, _Result] = {}
         self._waiting: deque[str] = deque()
         self._dismissed: set[str] = set()
+        self._put_away: set[str] = set()
         self._incomplete = False
         self._reference: Scan | None = None
 
@@ -103,8 +104,13 @@ class ResultLayers:
         return bool(self._waiting)
 
     def begin(self) -> None:
-        """A new request is under way: layers that the user removed may come back."""
+        """The user has asked: layers that were removed, or pictures put away, may come back."""
         self._dismissed.clear()
+        self._put_away = {
+            name
+            for name, layer in self.layers.items()
+            if self._results[name].mark.role == "generated" and not layer.visible
+        }
 
     def write(self, slab: SlabReady, reference: Scan) -> None:
         """Put new planes into the layers; refreshes only what is on screen."""
@@ -190,7 +196,12 @@ class ResultLayers:
         A new layer takes napari a fifth of a second, which would add up.
         """
         for name in names:
-            if name in self._dismissed or self._results[name].layer is not None:
+            layer = self._results[name].layer
+            if layer is not None and name in self._put_away:
+                self._put_away.discard(name)
+                layer.visible = True
+                bring_into_view(self._viewer, layer)
+            if name in self._dismissed or layer is not None:
                 continue
             if self._results[name].mark.role in IMAGES:
                 self._make_layer(name)
