@@ -55,6 +55,17 @@ def load(card: ModelCard, weights: Path, device: str) -> Ramp:
     return Ramp(card)
 
 
+class Either(Ramp):
+    """Of nobody here, though its card reads scans, which whole-image families never do."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+
+
+def load_either(card: ModelCard, weights: Path, device: str) -> Either:
+    return Either(card)
+
+
 @pytest.fixture
 def free(tmp_path: Path) -> Session:
     """A session with a model that needs no scan."""
@@ -154,7 +165,8 @@ def test_a_scan_of_the_modality_that_the_model_gives_is_not_where_it_is_given(
 
 def test_slabs_lie_where_the_request_asked_whatever_is_set_by_then(tmp_path: Path) -> None:
     make_package(tmp_path / "both", id="both", min_inputs=0, inputs=["T1"], outputs=["T1"])
-    session = Session(InProcessEngine(FREE), Catalogue([(tmp_path, "user")]))
+    families = {"fake": "tests.exploration.test_blank:load_either"}
+    session = Session(InProcessEngine(families), Catalogue([(tmp_path, "user")]))
     session.choose_model("both")
     session.add_scan(make_scan("T1", shape=(4, 5, 6)))
     assert session.reference is not None
