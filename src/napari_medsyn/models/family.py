@@ -39,6 +39,27 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Edit:
+    """What is to be done to the patient's own scan, on the model's grid.
+
+    It is applied on the patient's grid, to the patient's voxels, so that the detail which
+    the model does not know of stays, and an edit of nothing changes nothing.
+
+    Parameters
+    ----------
+    change : modality to (X, Y, n) float32, added to the moved voxels, normalised intensity.
+    displacement : (3, X, Y, n) float32, mm in the model's world (RAS+): a point takes the
+        patient's value at the point plus this.  None where nothing moves.
+    jacobian : (X, Y, n) float32, natural logarithm of how much larger the tissue at a point
+        has become; None where nothing moves.
+    """
+
+    change: Mapping[str, NDArray[np.float32]]
+    displacement: NDArray[np.float32] | None = None
+    jacobian: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Rendered:
     """What a model says of one region, in normalised intensity (0 background, 1 bright).
 
@@ -48,11 +69,16 @@ class Rendered:
     mean : modality to (X, Y, n) float32, n = len(region.slices): mean over samples.
     std : modality to (X, Y, n) float32: standard deviation over posterior samples,
         zeros where the mean path was asked for.
+    edit : of the patient's own scan, where a counterfactual was asked for.
+    findings : what was found out on the way, JSON-able: {"psnr_db": 27.9, "own": {"age":
+        44.0, "sex": "F", …}} of an inversion.
     """
 
     region: Region
     mean: Mapping[str, NDArray[np.float32]]
     std: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    edit: Edit | None = None
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Family(Protocol):

@@ -84,6 +84,9 @@ class ModelCard(Part):
     legends : output to what its codes mean, for outputs that are label maps.
     min_inputs : how many of `inputs` must be there.
     controls : what a user may turn.
+    covariates : names of the controls that describe a person (age, sex, …): those that a
+        patient has values of, which an inversion may estimate.
+    label_model : how covariates go together, for `models.mssg.labels`; numbers only.
     metrics, training_data : what is known of its quality and origin.
     licence : SPDX expression for the weights.
     provenance : how the weights came to be: command, seed, data hash, ….
@@ -115,6 +118,8 @@ class ModelCard(Part):
     legends: dict[Modality, tuple[LegendEntry, ...]] = Field(default_factory=dict)
     min_inputs: int = Field(default=1, ge=0)
     controls: tuple[Control, ...] = ()
+    covariates: tuple[str, ...] = ()
+    label_model: dict[str, Any] | None = None
     metrics: tuple[Metric, ...] = ()
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     licence: Spdx
@@ -143,6 +148,9 @@ class ModelCard(Part):
                 raise ValueError(f"{what} lists {', '.join(twice)} more than once")
         if self.min_inputs > len(self.inputs):
             raise ValueError(f"min_inputs {self.min_inputs} exceeds the {len(self.inputs)} inputs")
+        nameless = set(self.covariates) - {control.name for control in self.controls}
+        if nameless:
+            raise ValueError(f"covariates names {', '.join(sorted(nameless))}, not a control")
         known = {*self.inputs, *self.outputs}
         for control in self.controls:
             strange = set(getattr(control, "choices", ())) - known

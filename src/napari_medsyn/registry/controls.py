@@ -60,6 +60,8 @@ class _Number(ControlBase):
     unit: str = ""
     #: Range seen in training (minimum, maximum); None where that has no meaning.
     support: tuple[float, float] | None = None
+    #: Whether the value may be None: "not known", which the model then fills in by itself.
+    unknown: bool = False
 
     @model_validator(mode="after")
     def _is_ordered(self) -> _Number:
@@ -76,7 +78,9 @@ class _Number(ControlBase):
 
     def warning(self, value: Any) -> str:
         """A sentence with the nearest supported value, or nothing."""
-        if self.support is None or self.support[0] <= value <= self.support[1]:
+        if self.support is None or value is None:
+            return ""
+        if self.support[0] <= value <= self.support[1]:
             return ""
         low, high = self.support
         nearest = low if value < low else high
@@ -92,8 +96,10 @@ class Continuous(_Number):
 
     kind: Literal["continuous"]
 
-    def check(self, value: Any) -> float:
-        """`value` as a float within the range."""
+    def check(self, value: Any) -> float | None:
+        """`value` as a float within the range; None where it may be unknown."""
+        if value is None and self.unknown:
+            return None
         if not _is_number(value):
             raise self._refuse(value, "is not a number")
         self._in_range(float(value))
@@ -109,8 +115,10 @@ class Integer(_Number):
     default: int
     step: int = Field(default=1, gt=0)
 
-    def check(self, value: Any) -> int:
-        """`value` as an int within the range."""
+    def check(self, value: Any) -> int | None:
+        """`value` as an int within the range; None where it may be unknown."""
+        if value is None and self.unknown:
+            return None
         return _whole(self, value, self.minimum, self.maximum)
 
 
@@ -142,14 +150,18 @@ class Categorical(ControlBase):
     kind: Literal["categorical"]
     categories: tuple[Category, ...] = Field(min_length=2)
     default: str | int
+    #: Whether the value may be None: "not known", which the model then fills in by itself.
+    unknown: bool = False
 
     @model_validator(mode="after")
     def _has_default(self) -> Categorical:
         self.check(self.default)
         return self
 
-    def check(self, value: Any) -> str | int:
-        """`value` if it is that of a category."""
+    def check(self, value: Any) -> str | int | None:
+        """`value` if it is that of a category, or None where it may be unknown."""
+        if value is None and self.unknown:
+            return None
         for category in self.categories:
             # 1 == True in Python, but not for a user.
             if category.value == value and type(category.value) is type(value):

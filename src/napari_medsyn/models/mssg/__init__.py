@@ -1,0 +1,1 @@
+"""Multi-source StyleGAN: one generator, every covariate of every cohort."""
