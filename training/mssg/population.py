@@ -19,9 +19,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from napari_medsyn.models.mssg.lattice import (
+    CONTROLS,
+    LOW,
+    SHAPE,
+    coarser,
+    exponential,
+    fit_controls,
+    velocity,
+    warp,
+)
 from training.data.healthy import Healthy, load_healthy
 from training.data.splits import part_of
-from training.mssg.lattice import CONTROLS, LOW, SHAPE, coarser, exponential, velocity, warp
 from training.simulator.tissues import CODE, code_table
 
 #: What is registered: T1, five groups of tissue, the brain; and the weight of each.
@@ -58,7 +67,9 @@ class Effort:
     fine: bool
 
 
-def register(template: Tensor, target: Tensor, start: Tensor, effort: Effort) -> tuple[Tensor, float]:
+def register(
+    template: Tensor, target: Tensor, start: Tensor, effort: Effort
+) -> tuple[Tensor, float]:
     """Control values (1, 3, *CONTROLS) that take `template` to `target`, and what is left.
 
     Parameters
@@ -79,10 +90,10 @@ def register(template: Tensor, target: Tensor, start: Tensor, effort: Effort) ->
         rough = sum(v.diff(dim=axis).square().mean() for axis in (2, 3, 4))
         loss = 100 * difference + STIFFNESS * rough
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
-        left = float(difference)
+        left = float(difference.detach())
     return p.detach(), left
 
 
@@ -129,7 +140,7 @@ def main() -> None:
     template = torch.from_numpy(images[train].mean(0, dtype=np.float32))[None]
     rounds = [(train, Effort(40, 0.4, False)), (train, Effort(40, 0.25, False))]
     if arguments.start:
-        template, p = _resumed(arguments.start, p)
+        template, p = _resumed(arguments.start)
         rounds = []
     rounds += [(train, Effort(25, 0.25, False)), (everybody, Effort(0, 0.25, True))]
     began = time.time()
@@ -167,10 +178,8 @@ def _register_one(
     return register(template, target, p, Effort(22, 0.2, True))
 
 
-def _resumed(path: Path, p: Tensor) -> tuple[Tensor, Tensor]:
+def _resumed(path: Path) -> tuple[Tensor, Tensor]:
     """Template and control values of the prototype: velocities on the lattice, smoothed."""
-    from training.mssg.lattice import fit_controls
-
     stored = np.load(path)
     values = torch.from_numpy(stored["p"].astype(np.float32))
     fitted = [fit_controls(_smooth(values[i : i + 1])) for i in range(len(values))]

@@ -7,6 +7,7 @@ it is integrated; images of 2 mm are sampled through it.  Displacements are in 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -26,6 +27,10 @@ CONTROLS: tuple[int, int, int] = (23, 28, 24)
 STEPS = 5
 
 
+#: Volume that one point of the lattice stands for, ml.
+POINT_ML = 8 / 1000 * (79 / 39) * (99 / 49) * (83 / 41)
+
+
 @cache
 def spline(n: int, controls: int) -> Tensor:
     """(n, controls) cubic B-spline weights of `n` lattice points."""
@@ -39,7 +44,7 @@ def spline(n: int, controls: int) -> Tensor:
 def velocity(p: Tensor) -> Tensor:
     """(N, 3, *LATTICE) velocity, 2 mm voxels, of control values (N, 3, *CONTROLS)."""
     for axis in range(3):
-        weights = spline(LATTICE[axis], CONTROLS[axis])
+        weights = spline(LATTICE[axis], CONTROLS[axis]).to(p.device)
         p = torch.tensordot(p, weights, dims=([2], [1]))  # the axis goes last: in turn, all three
     return p
 
@@ -47,7 +52,7 @@ def velocity(p: Tensor) -> Tensor:
 def fit_controls(v: Tensor) -> Tensor:
     """(N, 3, *CONTROLS) control values whose velocity is nearest to `v` (least squares)."""
     for axis in range(3):
-        weights = torch.linalg.pinv(spline(LATTICE[axis], CONTROLS[axis]))
+        weights = torch.linalg.pinv(spline(LATTICE[axis], CONTROLS[axis])).to(v.device)
         v = torch.tensordot(v, weights, dims=([2], [1]))
     return v
 
@@ -61,17 +66,31 @@ def identity(shape: tuple[int, int, int]) -> Tensor:
 
 def as_grid(u: Tensor) -> Tensor:
     """Displacements (N, 3, X, Y, Z), 2 mm voxels, in the unit and order of `grid_sample`."""
-    unit = torch.tensor([2 / (n - 1) for n in SHAPE]).view(1, 3, 1, 1, 1)
-    return (u * unit).flip(1).permute(0, 2, 3, 4, 1)
+    unit = torch.tensor([2 / (n - 1) for n in SHAPE], device=u.device).view(1, 3, 1, 1, 1)
+    grid: Tensor = (u * unit).flip(1).permute(0, 2, 3, 4, 1)
+    return grid
 
 
 def exponential(v: Tensor) -> Tensor:
     """(N, 3, *LATTICE) displacement, by scaling and squaring."""
     u = v / 2**STEPS
+    points = identity(LATTICE).to(v.device)
     for _ in range(STEPS):
-        at = identity(LATTICE) + as_grid(u)
+        at = points + as_grid(u)
         u = u + F.grid_sample(u, at, align_corners=True, padding_mode="border")
     return u
+
+
+def points_of(u: Tensor, slices: Sequence[int]) -> Tensor:
+    """(N, X, Y, n, 3) where axial slices of the 2 mm grid are sampled, for `grid_sample`.
+
+    Parameters
+    ----------
+    u : (N, 3, *LATTICE) displacement, 2 mm voxels.
+    """
+    at = identity(SHAPE)[:, :, :, list(slices)].to(u.device).expand(len(u), -1, -1, -1, -1)
+    own = F.grid_sample(u, at, align_corners=True, padding_mode="border")
+    return at + as_grid(own)
 
 
 def finer(u: Tensor) -> Tensor:
@@ -87,5 +106,5 @@ def coarser(image: Tensor) -> Tensor:
 def warp(image: Tensor, u: Tensor) -> Tensor:
     """`image` (of 2 mm or on the lattice) at x + u(x), zero beyond it."""
     shape = (image.shape[2], image.shape[3], image.shape[4])
-    at = identity(shape) + as_grid(finer(u) if shape == SHAPE else u)
+    at = identity(shape).to(image.device) + as_grid(finer(u) if shape == SHAPE else u)
     return F.grid_sample(image, at, align_corners=True, padding_mode="zeros")
