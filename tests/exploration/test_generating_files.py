@@ -247,7 +247,7 @@ def test_values_beyond_training_are_told_once(painter, out):
 
 
 def test_the_command_makes_a_sample_again(painter, tmp_path, out):
-    from napari_medsyn.cli.generating_settings import parse_settings
+    from napari_medsyn.cli.control_values import parse_settings
     from napari_medsyn.registry.card import read_card
 
     controls = {"brightness": 0.5, "latent": (0.5, -1.0, 0.0), "mirror": True, "grade": 2}

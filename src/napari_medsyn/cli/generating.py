@@ -82,7 +82,7 @@ def generate(
     Sample i is the same whether it is made alone or among others. With --input, each is one
     posterior draw of what is missing, on the grid of the first input.
     """
-    from napari_medsyn.cli.generating_settings import parse_settings
+    from napari_medsyn.cli.control_values import parse_settings
     from napari_medsyn.exploration.generating import find_model, generate_to
     from napari_medsyn.exploration.requests import PreparationOptions
 
