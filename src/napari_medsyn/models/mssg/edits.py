@@ -1,0 +1,157 @@
+"""Counterfactuals: what another value of a covariate does to the patient's own scan.
+
+The patient is image_p(x) = T(phi_p(x)), T the template in the patient's look and phi_p(x) =
+x + u_p(x) the exponential of the patient's velocity, remainder included.  Another value moves
+the coefficients by the mean over z of coefficients(z, target) - coefficients(z, own), the same
+z for both, so that moving back gives back.  Where the person at x would be the template at
+phi_cf(x), the patient has that tissue at phi_p^-1(phi_cf(x)); so the counterfactual takes the
+patient's own voxel from there:
+
+    d(x) = phi_p^-1(phi_cf(x)) - phi_p^-1(phi_p(x)).
+
+Both terms are the same computation, so that an edit of nothing moves nothing, bit for bit; the
+exponential of the negative velocity, which stands for the inverse, errs alike in both.
+What appearance and lesions change is made in template space and carried along by phi_cf.
+
+Intervening on a deformation with the person's own part kept: Pawlowski et al., NeurIPS 2020;
+stationary velocities as covariate effects: Lorenzi et al., NeuroImage 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_medsyn.models.mssg.generator import MultiSourceGenerator
+from napari_medsyn.models.mssg.head import Coefficients, TemplateHead, sample
+from napari_medsyn.models.mssg.inversion import DRAWS, Found, Patient, draws, to_patient
+from napari_medsyn.models.mssg.lattice import SHAPE, exponential, identity, velocity
+
+#: Least determinant that is told: that of a fold, 0 or less, has no logarithm.
+LEAST: Final = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where an edit begins and ends.
+
+    Parameters
+    ----------
+    own, target : (1, 5) label vectors.
+    own_ml, target_ml : (1,) lesion loads, ml.
+    push : (1, w) added to the target's styles: steps along directions of w.
+    """
+
+    own: Tensor
+    target: Tensor
+    own_ml: Tensor
+    target_ml: Tensor
+    push: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """An edit before any slice is sampled.
+
+    Parameters
+    ----------
+    u : (1, 3, *LATTICE) displacement from the counterfactual person to the template, voxels.
+    d : (1, 3, *LATTICE) displacement from the counterfactual person to the patient, voxels;
+        not yet faded.
+    change : (1, 1, *SHAPE) what is added, normalised intensity, in template space.
+    """
+
+    u: Tensor
+    d: Tensor
+    change: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """An edit on axial slices of the patient's model grid.
+
+    Parameters
+    ----------
+    change : (X, Y, n) normalised intensity, 0 outside the brain.
+    displacement : (3, X, Y, n) mm in the model's world, 0 outside the brain.
+    jacobian : (X, Y, n) natural logarithm of how much larger the tissue at a point has become.
+    """
+
+    change: Tensor
+    displacement: Tensor
+    jacobian: Tensor
+
+
+def compose(net: MultiSourceGenerator, found: Found, target: Target) -> Composed:
+    """All of an edit that does not depend on the slice: one exponential, and little more."""
+    head = net.head
+    step = difference(net, target)
+    u = exponential(velocity(found.control_values + head.control_values(step.shape)))
+    d = to_patient(u, found.back) - found.home
+    own = found.coefficients.appearance
+    painted = head.painted(own + step.appearance) - head.painted(own)
+    lesions = _lesion_change(head, found, target, u)
+    return Composed(u, d, head.volume(painted) + head.lesion_contrast[0] * lesions)
+
+
+def difference(net: MultiSourceGenerator, target: Target) -> Coefficients:
+    """Mean over draws of z of what the target's coefficients have over the patient's own."""
+    z = draws(net).to(target.own.device)
+    ends = [net.style(z, labels.expand(DRAWS, -1)) for labels in (target.own, target.target)]
+    own, there = net.coefficients(ends[0]), net.coefficients(ends[1] + target.push)
+    return Coefficients(
+        (there.shape - own.shape).mean(0, keepdim=True),
+        (there.appearance - own.appearance).mean(0, keepdim=True),
+        (there.lesion - own.lesion).mean(0, keepdim=True),
+    )
+
+
+def render(composed: Composed, patient: Patient, slices: Sequence[int]) -> Slices:
+    """Sample an edit on axial slices."""
+    change = sample(composed.change, composed.u, slices)[0, 0]
+    change = change * patient.mask[0, 0][:, :, list(slices)]
+    d = _faded(composed.d, patient, slices)
+    millimetres = torch.tensordot(patient.axes, d, dims=([1], [0]))
+    return Slices(change, millimetres, _jacobian(composed.d, patient, slices))
+
+
+def _lesion_change(head: TemplateHead, found: Found, target: Target, u: Tensor) -> Tensor:
+    """(1, 1, *SHAPE) share of lesion that the target has over the own load, template space.
+
+    The scan shows the patient's own lesions, and the displacement carries them along; only
+    the load that is added or taken away is painted, where the style says that lesions grow
+    in this person.  Both loads are placed in the counterfactual anatomy.
+    """
+    if torch.equal(target.own_ml, target.target_ml):
+        return u.new_zeros(1, 1, *SHAPE)
+    place = found.coefficients.lesion
+    own, there = (head.lesion_share(place, ml, u) for ml in (target.own_ml, target.target_ml))
+    return there - own
+
+
+def _faded(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
+    """(3, X, Y, n) a displacement of the lattice (1, 3, *LATTICE) on slices, faded; voxels."""
+    at = identity(SHAPE)[:, :, :, list(slices)].to(d.device)
+    fine = F.grid_sample(d, at, align_corners=True, padding_mode="border")[0]
+    return fine * patient.fade[0, 0][:, :, list(slices)]
+
+
+def _jacobian(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
+    """(X, Y, n) minus the logarithm of the determinant of the gradient of x + d(x).
+
+    Minus: where the counterfactual takes a wider piece of the patient into the same space,
+    the tissue has become smaller.  Central differences; the fade keeps the ends at 0.
+    """
+    last = SHAPE[2] - 1
+    below = _faded(d, patient, [max(0, k - 1) for k in slices])
+    above = _faded(d, patient, [min(last, k + 1) for k in slices])
+    here = _faded(d, patient, slices)
+    columns = [torch.gradient(here, dim=1)[0], torch.gradient(here, dim=2)[0], (above - below) / 2]
+    gradient = torch.stack(columns, -1).permute(1, 2, 3, 0, 4)
+    determinant: Tensor = torch.linalg.det(gradient + torch.eye(3, device=d.device))
+    return -determinant.clamp(min=LEAST).log()
