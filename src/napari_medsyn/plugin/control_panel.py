@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from superqt import QCollapsible
 
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import PreparationOptions
-from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, make_editor
+from napari_medsyn.plugin.covariate_editor import covariate_editor, is_covariate
+from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, SeedEditor, make_editor
 from napari_medsyn.plugin.latent_editor import LatentEditor
-from napari_medsyn.plugin.widgets import Section, plain_label, tooltip
+from napari_medsyn.plugin.widgets import COLOURS, Section, plain_label, tooltip
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.controls import Control, Latent
 
@@ -30,6 +31,7 @@ class ControlPanel(Section):
     def __init__(self) -> None:
         super().__init__("Controls")
         self.editors: dict[str, Editor] = {}
+        self._labels: dict[str, QLabel] = {}
         self._shown: list[QWidget] = []
         self._form = QWidget()
         self._rows = _form_layout(self._form)
@@ -46,31 +48,47 @@ class ControlPanel(Section):
             widget.deleteLater()
         self._shown.clear()
         self.editors.clear()
-        for control in card.controls if card else ():
+        self._labels.clear()
+        for control in card.controls if card is not None else ():
             # What the model may read is switched beside each scan.
-            editor = None if control.name == PRESENT else _editor(control)
-            if editor is None:
-                continue
-            label = plain_label(control.label)
-            label.setToolTip(tooltip(control.help))
-            self._shown += [label, editor]
-            row = self._rows.rowCount()
-            if editor.is_wide:
-                self._rows.addWidget(label, row, 0, 1, 2)
-                self._rows.addWidget(editor, row + 1, 0, 1, 2)
-            else:
-                self._rows.addWidget(label, row, 0)
-                self._rows.addWidget(editor, row, 1)
-            editor.edited.connect(lambda value, name=control.name: self._on_edited(name, value))
-            self.editors[control.name] = editor
+            editor = None if card is None or control.name == PRESENT else _editor(control, card)
+            if editor is not None:
+                self._add_row(control, editor)
         # Nothing is prepared for a model that reads no scan.
         self.preparation.setVisible(card is None or bool(card.inputs))
+
+    def _add_row(self, control: Control, editor: Editor) -> None:
+        label = plain_label(control.label)
+        label.setToolTip(tooltip(control.help))
+        self._shown += [label, editor]
+        row = self._rows.rowCount()
+        if editor.is_wide:
+            self._rows.addWidget(label, row, 0, 1, 2)
+            self._rows.addWidget(editor, row + 1, 0, 1, 2)
+        else:
+            self._rows.addWidget(label, row, 0)
+            self._rows.addWidget(editor, row, 1)
+        editor.edited.connect(lambda value, name=control.name: self._on_edited(name, value))
+        self.editors[control.name] = editor
+        self._labels[control.name] = label
 
     def show_values(self, values: Mapping[str, Any]) -> None:
         """Show the value of every control that `values` names."""
         for name, editor in self.editors.items():
             if name in values:
                 editor.show_value(values[name])
+
+    def show_own(self, own: Mapping[str, Any]) -> None:
+        """Mark the patient's own values; those that `own` does not name are not known."""
+        for name, editor in self.editors.items():
+            editor.show_own(own.get(name))
+
+    def show_amber(self, names: Collection[str]) -> None:
+        """Show the rows of `names` in amber: beyond what the model has seen together."""
+        for name, editor in self.editors.items():
+            amber = name in names
+            editor.show_amber(amber)
+            self._labels[name].setStyleSheet(f"color: {COLOURS['note']};" if amber else "")
 
     def show_present(self, present: Sequence[str]) -> None:
         """Say that what the model reads is not missing."""
@@ -148,8 +166,15 @@ class PreparationForm(QCollapsible):
         self.options_changed.emit(self._options)
 
 
-def _editor(control: Control) -> Editor | None:
-    return LatentEditor(control) if isinstance(control, Latent) else make_editor(control)
+def _editor(control: Control, card: ModelCard) -> Editor | None:
+    if isinstance(control, Latent):
+        return LatentEditor(control)
+    if is_covariate(control, card):
+        return covariate_editor(control)
+    editor = make_editor(control)
+    if isinstance(editor, SeedEditor) and control.name == "seed" and card.covariates:
+        editor.show_lock("The same seed keeps the person while covariates change")
+    return editor
 
 
 def _form_layout(widget: QWidget) -> QGridLayout:

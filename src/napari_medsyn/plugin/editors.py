@@ -14,12 +14,13 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
     QPushButton,
-    QSlider,
     QSpinBox,
     QWidget,
 )
 
-from napari_medsyn.plugin.widgets import IconButton, tooltip
+from napari_medsyn.plugin.marked_slider import MarkedSlider
+from napari_medsyn.plugin.widgets import COLOURS, IconButton, IconLabel, tooltip
+from napari_medsyn.plugin.wording import NOT_KNOWN, value_text
 from napari_medsyn.registry.controls import (
     Boolean,
     Categorical,
@@ -58,6 +59,12 @@ class Editor(QWidget):
         """Show `value` without telling anyone."""
         raise NotImplementedError
 
+    def show_own(self, value: Any) -> None:
+        """Mark the patient's own value, None where it is not known; most editors cannot."""
+
+    def show_amber(self, amber: bool) -> None:
+        """Show that the value is beyond what the model has seen, or that it is not."""
+
 
 class SliderEditor(Editor):
     """A slider with its number beside it; arrow keys move one step, Page ten.
@@ -72,7 +79,8 @@ class SliderEditor(Editor):
         # Qt counts steps in 32 bits, and no hand tells a hundred thousand of them apart.
         self._step = max(control.step, span / _MOST_STEPS)
         self._decimals = _decimals(self._step)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self._own: float | None = None
+        self.slider = MarkedSlider()
         self.slider.setRange(0, round(span / self._step))
         self.slider.setPageStep(10)
         self.slider.setAccessibleName(control.label)
@@ -85,9 +93,9 @@ class SliderEditor(Editor):
         self.number.setKeyboardTracking(False)
         self.number.setAccessibleName(control.label)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
-        # napari's style sheet wants a wider box, and a style sheet is what outdoes it.
-        self.number.setStyleSheet("min-width: 52px; max-width: 52px;")
+        self.show_amber(False)
         self.slider.valueChanged.connect(self._on_moved)
+        self.slider.mark_asked.connect(lambda: self.edited.emit(self._own))
         self.number.valueChanged.connect(self._on_typed)
         self.row.addWidget(self.slider, stretch=1)
         self.row.addWidget(self.number)
@@ -97,8 +105,23 @@ class SliderEditor(Editor):
             self.slider.setValue(round((value - self._minimum) / self._step))
             self.number.setValue(value)
 
+    def show_own(self, value: Any) -> None:
+        self._own = value
+        tip = "" if value is None else f"This patient: {value_text(self.control, value)}"
+        step = None if value is None else round((value - self._minimum) / self._step)
+        self.slider.show_mark(step, tip)
+
+    def show_amber(self, amber: bool) -> None:
+        # napari's style sheet wants a wider box, and a style sheet is what outdoes it.
+        colour = f"color: {COLOURS['note']};" if amber else ""
+        self.number.setStyleSheet(f"min-width: 52px; max-width: 52px; {colour}")
+
     def _on_moved(self, steps: int) -> None:
-        self._tell(self._minimum + steps * self._step)
+        if self._own is not None and steps == self.slider.mark:
+            # The patient's value need not be a whole step, and only at it nothing is changed.
+            self.edited.emit(self._own)
+        else:
+            self._tell(self._minimum + steps * self._step)
 
     def _on_typed(self, value: float) -> None:
         self._tell(value)
@@ -133,8 +156,17 @@ class SeedEditor(Editor):
         self.spin.valueChanged.connect(self.edited.emit)
         self.renew = IconButton("dice", "Draw a new seed")
         self.renew.clicked.connect(self._on_renew)
-        self.row.addWidget(self.spin)
+        self.lock = IconLabel("lock")
+        self.lock.setVisible(False)
+        self.row.addWidget(self.spin, stretch=1)
+        self.row.addWidget(self.lock)
         self.row.addWidget(self.renew)
+
+    def show_lock(self, tip: str) -> None:
+        """Show a lock beside the number, with what the seed keeps as its tooltip."""
+        self.lock.setToolTip(tooltip(tip))
+        self.spin.setToolTip(tooltip(tip))
+        self.lock.setVisible(True)
 
     def show_value(self, value: Any) -> None:
         with QSignalBlocker(self.spin):
@@ -163,12 +195,16 @@ class TickEditor(Editor):
 class ChoiceEditor(Editor):
     """One of a few named choices."""
 
+    control: Categorical
+
     def __init__(self, control: Categorical) -> None:
         super().__init__(control)
         self.combo = QComboBox()
         self.combo.setAccessibleName(control.label)
         for category in control.categories:
             self.combo.addItem(category.label, category.value)
+        if control.unknown:
+            self.combo.addItem(NOT_KNOWN, None)
         self.combo.currentIndexChanged.connect(
             lambda index: self.edited.emit(self.combo.itemData(index))
         )
@@ -176,7 +212,13 @@ class ChoiceEditor(Editor):
 
     def show_value(self, value: Any) -> None:
         with QSignalBlocker(self.combo):
-            self.combo.setCurrentIndex(self.combo.findData(value))
+            last = self.combo.count() - 1
+            self.combo.setCurrentIndex(last if value is None else self.combo.findData(value))
+
+    def show_own(self, value: Any) -> None:
+        for row, category in enumerate(self.control.categories):
+            is_own = value is not None and category.value == value
+            self.combo.setItemText(row, category.label + " · this patient" * is_own)
 
 
 class ModalitiesEditor(Editor):

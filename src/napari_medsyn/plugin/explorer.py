@@ -33,7 +33,7 @@ from napari_medsyn.plugin.loading import FILE_FILTER, dropped_paths
 from napari_medsyn.plugin.model_panel import ModelPanel
 from napari_medsyn.plugin.opening import open_models_dock
 from napari_medsyn.plugin.results import ResultLayers
-from napari_medsyn.plugin.run_panel import RunPanel
+from napari_medsyn.plugin.run_panel import Action, RunPanel
 from napari_medsyn.plugin.study_panel import StudyPanel
 from napari_medsyn.plugin.view import displayed_plane
 from napari_medsyn.plugin.widgets import Banner, MessageArea, scrolling_column
@@ -357,8 +357,9 @@ class Explorer(QWidget):
         self._show_fit()
 
     def _show_fit(self) -> None:
-        readiness, generates = self.session.readiness(), makes_images_of_nobody(self.session)
-        self.run_panel.show_ready(readiness.ok, readiness.reason, generates=generates)
+        readiness = self.session.readiness()
+        action: Action = "generate" if makes_images_of_nobody(self.session) else "impute"
+        self.run_panel.show_ready(readiness.ok, readiness.reason, action=action)
         self.model_panel.fit.show_text(*fit_line(self.session))
 
     def _show_state(self, state: str) -> None:

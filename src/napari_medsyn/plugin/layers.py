@@ -49,7 +49,17 @@ _DIRECTIONS: Final = {
 #: Voxels looked at to find contrast limits.
 _SAMPLE: Final = 200_000
 
-Role = Literal["scan", "imputed", "generated", "uncertainty", "reconstruction", "residual"]
+Role = Literal[
+    "scan",
+    "imputed",
+    "generated",
+    "uncertainty",
+    "reconstruction",
+    "residual",
+    "counterfactual",
+    "difference",
+    "jacobian",
+]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

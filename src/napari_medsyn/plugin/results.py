@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.exploration.requests import Finished, SlabReady
 from napari_medsyn.plugin.bringing import bring_into_view
-from napari_medsyn.plugin.layers import (
-    INTERPOLATION,
-    KEY,
-    SYNTHETIC,
-    Mark,
-    placement,
-)
+from napari_medsyn.plugin.layers import INTERPOLATION, KEY, Mark, placement
+from napari_medsyn.plugin.looks import IMAGES, LOOKS, own_window
 from napari_medsyn.plugin.view import displayed_plane
 from napari_medsyn.scans.display import display_order
 from napari_medsyn.scans.study import Scan
@@ -26,32 +21,6 @@ from napari_medsyn.scans.study import Scan
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How results of one role are shown, in normalised intensity (1 is a bright voxel)."""
-
-    title: str
-    colormap: str
-    limits: tuple[float, float]
-    blending: str = "translucent"
-
-
-#: Fixed, so that moving a slider shows a change of the voxels and not of the scale.
-LOOKS: Final[Mapping[str, Look]] = {
-    "imputed": Look(f"{SYNTHETIC} imputed {{}}", "gray", (0.0, 1.1)),
-    "generated": Look(f"{SYNTHETIC} generated {{}}", "gray", (0.0, 1.0)),
-    "uncertainty": Look(f"{SYNTHETIC} uncertainty {{}}", "magma", (0.0, 0.2), "additive"),
-    "reconstruction": Look(f"{SYNTHETIC} reconstruction {{}}", "gray", (0.0, 1.1)),
-    "residual": Look(
-        f"{SYNTHETIC} |reconstruction − scan| {{}}", "inferno", (0.0, 0.3), "additive"
-    ),
-}
-
-
-#: Roles of the images themselves, which are shown at once; the others are laid over them.
-IMAGES: Final = ("imputed", "generated")
 
 
 @dataclass(slots=True)
@@ -219,8 +188,8 @@ class ResultLayers:
         result.layer = self._viewer.add_image(
             display_order(result.mark.scan.grid).to_display(shown),
             name=look.title.format(result.mark.modality),
-            colormap=look.colormap,
-            contrast_limits=look.limits,
+            colormap=look.colormap(),
+            contrast_limits=look.limits_in(own_window(self._viewer, result.mark)),
             blending=look.blending,
             visible=result.mark.role in IMAGES,
             metadata={KEY: result.mark},

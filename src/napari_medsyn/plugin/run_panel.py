@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, Literal
+
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_medsyn.exploration.requests import Progress
-from napari_medsyn.plugin.widgets import IconButton, ProgressLine
+from napari_medsyn.plugin.widgets import FitLine, IconButton, ProgressLine
 
 #: The one button that stands out; white on this blue reads on dark and light themes.
 _PRIMARY = (
@@ -16,10 +19,26 @@ _PRIMARY = (
 )
 
 
+#: What the button does: find the patient in the model, or compute one of three kinds.
+Action = Literal["impute", "generate", "invert", "counterfactual"]
+
+#: What the button says, and its tooltip.
+_ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
+    "impute": ("Impute", "Compute the missing modalities"),
+    "generate": ("Generate", "Make an image as the controls say"),
+    "invert": (
+        "Invert",
+        "Find this patient in the model; the controls then stand at the patient's own values",
+    ),
+    "counterfactual": ("Counterfactual", "Compute this patient as the controls say"),
+}
+
+
 class RunPanel(QWidget):
     """The buttons that compute and the bar that tells how far it is."""
 
     impute_asked = Signal()
+    invert_asked = Signal()
     cancel_asked = Signal()
     undo_asked = Signal()
     redo_asked = Signal()
@@ -30,6 +49,7 @@ class RunPanel(QWidget):
         super().__init__()
         self._build()
         self.show_running(False)
+        self.show_reconstruction(None)
 
     def _build(self) -> None:
         self.impute = QPushButton("Impute")
@@ -49,6 +69,21 @@ class RunPanel(QWidget):
         self.save.setToolTip("Write the results as NIfTI with their provenance into a folder")
         self.save.clicked.connect(self.save_asked)
         self.bar = ProgressLine()
+        self.fidelity = FitLine()
+        self.fidelity.setToolTip(
+            "PSNR in the brain of the scan as the model rebuilds it, beside the scan itself; "
+            "what the model cannot rebuild is kept from the scan"
+        )
+        self.again = QPushButton("Invert again")
+        self.again.setToolTip("Find this patient anew, with what is stated of the patient")
+        self.again.setStyleSheet("font-size: 9pt; padding: 1px 6px;")
+        self.again.clicked.connect(self.invert_asked)
+        self.reconstruction = QWidget()
+        third = QHBoxLayout(self.reconstruction)
+        third.setContentsMargins(0, 0, 0, 0)
+        third.setSpacing(4)
+        third.addWidget(self.fidelity, stretch=1)
+        third.addWidget(self.again, alignment=Qt.AlignmentFlag.AlignTop)
         first = QHBoxLayout()
         first.setSpacing(4)
         first.addWidget(self.impute, stretch=3)
@@ -65,17 +100,22 @@ class RunPanel(QWidget):
         layout.setSpacing(6)
         layout.addLayout(first)
         layout.addWidget(self.bar)
+        layout.addWidget(self.reconstruction)
         layout.addLayout(second)
 
-    def show_ready(self, ready: bool, reason: str, *, generates: bool = False) -> None:
-        """Whether there is something to compute; `reason` says why not.
-
-        `generates`: it would be images of nobody, not a patient's missing modalities.
-        """
-        tip = "Make an image as the controls say" if generates else "Compute the missing modalities"
-        self.impute.setText("Generate" if generates else "Impute")
+    def show_ready(self, ready: bool, reason: str, *, action: Action = "impute") -> None:
+        """Whether there is something to compute, and what; `reason` says why not."""
+        text, tip = _ACTIONS[action]
+        self.impute.setText(text)
         self.impute.setEnabled(ready)
         self.impute.setToolTip(tip if ready else reason)
+
+    def show_reconstruction(self, psnr_db: float | None, warning: str = "") -> None:
+        """How well the model can show this patient, in dB; None before an inversion."""
+        self.reconstruction.setVisible(psnr_db is not None)
+        if psnr_db is not None:
+            said = f"Reconstruction {psnr_db:.1f} dB" + (f": {warning}" if warning else "")
+            self.fidelity.show_text(said, "note" if warning else "good")
 
     def show_running(self, running: bool) -> None:
         """Whether there is something to cancel."""

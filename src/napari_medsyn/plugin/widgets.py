@@ -82,6 +82,24 @@ class IconButton(QToolButton):
             self._show_icon()
 
 
+class IconLabel(QLabel):
+    """One of our icons to look at, recoloured when the theme changes; the tooltip explains it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._show_icon()
+
+    def _show_icon(self) -> None:
+        colour = self.palette().windowText().color().name()
+        self.setPixmap(icon(self._name, colour).pixmap(15, 15))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
+            self._show_icon()
+
+
 class Banner(QLabel):
     """What everything that the dock makes is, and is not for."""
 
