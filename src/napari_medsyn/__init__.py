@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 #: Public name to the module that has it, which is imported when the name is first used.
 _PLACES = {
     "SyntheticDataset": "napari_medsyn.exploration.datasets",
+    "counterfactual": "napari_medsyn.exploration.counterfactuals",
     "data_loader": "napari_medsyn.exploration.datasets",
     "generate": "napari_medsyn.exploration.generating",
     "generate_arrays": "napari_medsyn.exploration.generating",

@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
+from napari_medsyn.cli.counterfactuals import counterfactual
 from napari_medsyn.cli.generating import generate
 from napari_medsyn.cli.imputing import impute
 from napari_medsyn.cli.judging import judge
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(models_group, name="models")
 app.command()(impute)
 app.command()(generate)
+app.command()(counterfactual)
 app.command()(judge)
 
 #: What a shell gives for a program that Ctrl+C has ended.
@@ -41,7 +43,7 @@ INTERRUPTED = 130
 
 #: How the floors below say that a file is in the way, and the commands with an option for it.
 _ALLOW = " or allow it to be replaced"
-_OVERWRITING = ("impute", "generate", "judge")
+_OVERWRITING = ("impute", "generate", "counterfactual", "judge")
 
 #: What typer raises for wrong arguments.  Typer brings its own copy of click since 0.20 or
 #: so and used the real one before; the base of its public exception is right for both.

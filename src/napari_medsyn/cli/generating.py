@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
@@ -14,10 +12,10 @@ import typer
 from napari_medsyn.cli.imputing import Device, Register
 from napari_medsyn.cli.inputs import known_modality, named_paths, read_study, reading_notes
 from napari_medsyn.cli.printing import say, show
+from napari_medsyn.cli.progress import progress_bar
 from napari_medsyn.errors import Cancelled, UnusableStudy
 
 if TYPE_CHECKING:
-    from napari_medsyn.exploration.generating_samples import Tell
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.scans.study import Study
 
@@ -51,7 +49,12 @@ def generate(
     ] = 0,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="NAME=VALUE", help="A control of the model's card."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE,…",
+            help="Controls of the model's card, as in age=70,sex=F; see models info.",
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
@@ -103,7 +106,7 @@ def generate(
         draw(now, total, phase)
 
     try:
-        with _progress() as draw:
+        with progress_bar() as draw:
             written = generate_to(
                 out,
                 model,
@@ -146,20 +149,9 @@ def _study(card: ModelCard, inputs: list[str], mask: Path | None) -> Study | Non
         return None
     if not card.inputs:
         raise UnusableStudy(f"--input {inputs[0]}: {card.name} reads no scans; leave it out")
-    return read_study(named_paths(inputs, card.inputs, f"{card.name} does not read"), mask)
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """A bar on standard error while the body runs, if somebody is there to see it."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total, _phase: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task("Starting", total=None)
-        yield lambda done, total, phase: bars.update(
-            bar, description=phase, completed=done, total=total
+    if card.purpose == "counterfactual":
+        raise UnusableStudy(
+            f"--input {inputs[0]}: generate makes images of nobody with {card.name}; of a "
+            "patient, medsyn counterfactual makes them"
         )
+    return read_study(named_paths(inputs, card.inputs, f"{card.name} does not read"), mask)

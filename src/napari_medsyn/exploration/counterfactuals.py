@@ -1,0 +1,260 @@
+"""What a patient's scan would look like if something about the patient were otherwise.
+
+For notebooks and the command line; the dock drives the same session.
+
+    import napari_medsyn
+
+    made = napari_medsyn.counterfactual(
+        "mssg-brain-t1", {"T1": "t1.nii.gz"}, set={"age": 70}, from_={"age": 40, "sex": "F"}
+    )
+    made.findings.psnr_db, made.findings.own
+    made.arrays["difference_T1"]  # (X, Y, Z) float32, the scanner's units
+    made.save("what-if")
+
+A counterfactual is what a model has learnt from other people, not what will happen to this
+one.  Research use; not for diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsyn.errors import EngineError, UnusableModel, UnusableStudy
+from napari_medsyn.exploration.counterfactual_results import RECORD, Counterfactual, Findings
+from napari_medsyn.exploration.covariates import makes_counterfactuals
+from napari_medsyn.exploration.generating import find_model
+from napari_medsyn.exploration.requests import Finished, PreparationOptions, Progress
+from napari_medsyn.registry.catalogue import Catalogue
+from napari_medsyn.scans.study import Scan, Study
+
+if TYPE_CHECKING:
+    from napari_medsyn.exploration.generating_samples import Tell
+    from napari_medsyn.exploration.session import Session
+    from napari_medsyn.exploration.sweeping import Swept
+    from napari_medsyn.registry.card import ModelCard
+
+__all__ = ["Counterfactual", "Findings", "counterfactual", "find_counterfactual_model"]
+
+
+def counterfactual(
+    model: str,
+    inputs: Study | Mapping[str, Scan | str | Path],
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - as on the command line
+    *,
+    from_: Mapping[str, Any] | None = None,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    device: str = "auto",
+    options: PreparationOptions | None = None,
+    catalogue: Catalogue | None = None,
+    tell: Tell | None = None,
+) -> Counterfactual:
+    """Invert a patient's scan, and make it again with other covariates.
+
+    The model first finds the person: the latent whose image is closest to the scan, and the
+    covariates that go with it.  What `set` and `sweep` do not name stays at the patient's
+    own value.  The change that the model sees is applied to the patient's own voxels, so
+    that detail which the model does not know of stays.
+
+    Parameters
+    ----------
+    model : id of a model whose card says "counterfactual".
+    inputs : the patient's scans; or modality to scan or file.
+    set : control name to value, checked by the card; None is "unknown" where the card
+        allows it.  With nothing set and no sweep, the scan comes back unchanged.
+    from_ : what is known of the patient, covariate to value; the model estimates the rest.
+    sweep : one covariate to its values; `set` may hold others fixed meanwhile.
+    device : "auto", "cpu" or "cuda".
+    options : how the study is brought to the model's grid.
+    catalogue : where to look for the id; the embedded and the user's packages by default.
+    tell : is told (steps done, of how many, what is being done).
+
+    Returns
+    -------
+    Arrays on the grid of the first scan in the scanner's units, what was found, and the
+    provenance; of a sweep the arrays have one more axis in front.
+
+    Raises
+    ------
+    UnusableModel : there is no such model, it cannot be run, it makes no counterfactuals, or
+        it has no such control or value.
+    UnusableStudy : the model needs another scan.
+    UnusableFile : a file of `inputs` cannot be read.
+    EngineError : the model failed.
+    """
+    from napari_medsyn.exploration.session import Session
+
+    _, card = find_counterfactual_model(model, catalogue)
+    swept_name, swept_values = _one_sweep(sweep, set or {})
+    session = Session(catalogue=catalogue)
+    try:
+        session.choose_model(card.id)
+        session.set_options(options or PreparationOptions())
+        session.set_device(device)
+        session.set_study(study_of(inputs))
+        if tell is not None:
+            session.progressed.connect(_Telling(tell))
+        _invert(session, from_ or {})
+        for name, value in (set or {}).items():
+            session.set_control(name, value)
+        swept = _sweep(session, swept_name, swept_values) if swept_name else None
+        if swept is None:
+            session.impute()
+            _check(session)
+        return _result(session, card, from_ or {}, swept)
+    finally:
+        session.close()
+
+
+def find_counterfactual_model(
+    model: str, catalogue: Catalogue | None = None
+) -> tuple[Path, ModelCard]:
+    """Folder and card of a model that makes counterfactuals of a patient.
+
+    Raises
+    ------
+    UnusableModel : there is none of this id, it cannot be run, or it does something else;
+        the sentence names those that there are.
+    """
+    catalogue = catalogue or Catalogue()
+    package, card = find_model(model, catalogue)
+    if makes_counterfactuals(card):
+        return package, card
+    able = [
+        entry.id
+        for entry in catalogue.entries()
+        if entry.card is not None and entry.can_run and makes_counterfactuals(entry.card)
+    ]
+    remedy = f"choose {' or '.join(able)}" if able else "no installed model does"
+    raise UnusableModel(f"{card.id} makes no counterfactuals of a patient; {remedy}")
+
+
+def study_of(inputs: Study | Mapping[str, Scan | str | Path]) -> Study:
+    """The scans as a study, those that are files read.
+
+    Raises
+    ------
+    UnusableFile : a file cannot be read.
+    UnusableStudy : there is no scan.
+    """
+    from napari_medsyn.scans.reading import read_scan
+
+    if not isinstance(inputs, Study):
+        inputs = Study(
+            tuple(
+                scan.with_modality(modality)
+                if isinstance(scan, Scan)
+                else replace(read_scan(Path(scan)), modality=modality, name=str(scan))
+                for modality, scan in inputs.items()
+            )
+        )
+    if not len(inputs):
+        raise UnusableStudy("there is no scan to make a counterfactual of; give one")
+    return inputs
+
+
+class _Telling:
+    """Hands a session's progress on; a signal holds a function, but not its caller, weakly."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def __call__(self, progress: Progress) -> None:
+        self._tell(progress.done, progress.total, progress.phase)
+
+
+def _one_sweep(
+    sweep: Mapping[str, Sequence[Any]] | None, fixed: Mapping[str, Any]
+) -> tuple[str, tuple[Any, ...]]:
+    """Name and values of the covariate that is swept; "" for none."""
+    if not sweep:
+        return "", ()
+    if len(sweep) > 1:
+        raise UnusableModel(f"a sweep is of one control, not of {' and '.join(sweep)}")
+    (name, values), *_ = sweep.items()
+    if name in fixed:
+        raise UnusableModel(f"{name} cannot be set and swept; leave one of the two out")
+    return name, tuple(values)
+
+
+def _invert(session: Session, known: Mapping[str, Any]) -> None:
+    """Find the person; afterwards the covariates stand at the patient's own values."""
+    session.set_known(known)
+    session.invert()
+    _check(session)
+
+
+def _sweep(session: Session, name: str, values: tuple[Any, ...]) -> Swept:
+    made: list[Swept] = []
+    session.sweep_finished.connect(made.append)
+    session.sweep(name, values)
+    _check(session)
+    if not made:
+        raise EngineError("the sweep came to nothing; please report this")
+    return made[0]
+
+
+def _check(session: Session) -> None:
+    """Raise what the session could not do."""
+    failure = session.failure
+    if failure is None:
+        return
+    if failure.cause == "input":
+        raise UnusableStudy(failure.message)
+    raise EngineError(failure.message, failure.detail)
+
+
+def _result(
+    session: Session, card: ModelCard, stated: Mapping[str, Any], swept: Swept | None
+) -> Counterfactual:
+    """What the session has come to, as a value of its own."""
+    from napari_medsyn.exploration.plausible import hints
+
+    controls = dict(session.controls)
+    findings = _findings(session, card, stated)
+    finished = cast("Finished", session.results)
+    arrays: Mapping[str, NDArray[np.float32]] = finished.arrays if swept is None else swept.arrays
+    provenance = dict(finished.provenance if swept is None else swept.provenance)
+    said = hints(card, controls)
+    record = {
+        **findings.as_dict(),
+        "asked": {name: controls[name] for name in card.covariates},
+        "hints": [hint.sentence for hint in said],
+    }
+    return Counterfactual(
+        card=card,
+        study=session.study,
+        reference=cast("Scan", session.reference),
+        controls=controls,
+        arrays=arrays,
+        findings=findings,
+        hints=said,
+        notes=tuple(finished.notes),
+        provenance={**provenance, RECORD: record},
+        swept=swept,
+        options=session.options,
+        device=session.device,
+    )
+
+
+def _findings(session: Session, card: ModelCard, stated: Mapping[str, Any]) -> Findings:
+    found, own = session.findings or {}, session.own or {}
+    origins = {}
+    for name in card.covariates:
+        if own.get(name) is None:
+            origins[name] = "unknown"
+        elif stated.get(name) is not None:
+            origins[name] = "stated"
+        else:
+            origins[name] = "from the file" if name in session.known else "estimated"
+    return Findings(
+        own={name: own.get(name) for name in card.covariates},
+        origins=origins,
+        psnr_db=float(found.get("psnr_db", float("nan"))),
+        warning=str(found.get("warning", "")),
+    )
