@@ -29,7 +29,9 @@ def card_lines(entry: Entry, card: ModelCard) -> Iterator[str]:
             yield f"{name}: {', '.join(values)}"
     yield f"intended use: {card.intended_use}"
     yield from (f"limitation: {limitation}" for limitation in card.limitations)
-    yield from map(control_line, card.controls)
+    yield from (control_line(control) for control in card.controls)
+    if card.covariates:
+        yield f"covariates of a person: {', '.join(card.covariates)}"
     yield from metric_lines(card.metrics)
     for data in card.training_data:
         yield f"trained on {data.name}{_n(data.n)}, {data.licence}"
@@ -108,10 +110,16 @@ def _values_of(control: Control) -> str:
 def _number(control: Continuous | Integer) -> str:
     kind = "whole number" if control.kind == "integer" else "number"
     unit = f" {control.unit}" if control.unit else ""
-    said = f"{kind}, {control.minimum:g} to {control.maximum:g}{unit}, default {control.default:g}"
+    said = f"{kind}, {control.minimum:g} to {control.maximum:g}{unit}"
+    said += f"{_or_unknown(control)}, default {control.default:g}"
     if control.support is None:
         return said
     return f"{said}, trained on {control.support[0]:g} to {control.support[1]:g}"
+
+
+def _or_unknown(control: Continuous | Integer | Categorical) -> str:
+    """What is to be added where the model does without a value."""
+    return " or unknown" if control.unknown else ""
 
 
 def _choice(control: Categorical) -> str:
@@ -120,7 +128,7 @@ def _choice(control: Categorical) -> str:
         str(c.value) if str(c.value).lower() == c.label.lower() else f"{c.value} ({c.label})"
         for c in control.categories
     ]
-    return f"one of {', '.join(named)}, default {control.default}"
+    return f"one of {', '.join(named)}{_or_unknown(control)}, default {control.default}"
 
 
 def _latent(control: Latent) -> str:

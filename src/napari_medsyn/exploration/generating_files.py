@@ -281,6 +281,8 @@ def _add_new(known: list[str], notes: Iterable[str]) -> None:
 
 def _text(value: Any) -> str:
     """A control's value as `--set` takes it."""
+    if value is None:
+        return "unknown"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):

@@ -1,0 +1,26 @@
+"""`medsyn models info` of a model of people: what may be unknown, and who a person is."""
+
+from __future__ import annotations
+
+from tests.cli._covariates import CONTROLS, COVARIATES
+from tests.registry._cards import make_card, make_entry
+
+from napari_medsyn.cli.describing import card_lines, control_line
+
+
+def test_what_may_be_unknown_says_so():
+    age, sex, truncation, *_ = make_card(controls=CONTROLS).controls
+    assert control_line(age) == (
+        "control: age (Age): number, 18 to 90 years or unknown, default 45, trained on 20 to 86"
+    )
+    assert control_line(sex) == (
+        "control: sex (Sex): one of F (Female), M (Male) or unknown, default F"
+    )
+    assert "unknown" not in control_line(truncation)
+
+
+def test_the_covariates_are_named():
+    fields = {"controls": CONTROLS, "covariates": COVARIATES}
+    told = list(card_lines(make_entry(**fields), make_card(**fields)))
+    assert "covariates of a person: age, sex" in told
+    assert not [line for line in card_lines(make_entry(), make_card()) if "covariates" in line]
