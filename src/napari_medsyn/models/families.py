@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TABLE: Final[Mapping[str, str]] = {
     "mmhvae": "napari_medsyn.models.mmhvae_family:load",
     "mssg": "napari_medsyn.models.mssg.family:load",
+    "mssg-stack": "napari_medsyn.models.mssg.stack_family:load",
     "monai-diffusion": "napari_medsyn.models.monai.diffusion:load",
     "monai-gan": "napari_medsyn.models.monai.gan:load",
     "dcgan": "napari_medsyn.models.dcgan_family:load",

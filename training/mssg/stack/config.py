@@ -1,0 +1,48 @@
+"""Settings of MSSG-mini."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from napari_medsyn.models.mssg.stack import LABELS
+from napari_medsyn.models.stylegan2.network import Layout
+from training.harness.options import Settings
+
+#: Channels at 4, 8, 16, 32 and 64 pixels, of the generator and of the discriminator.  Fewer
+#: than usual where pixels are many, since there they cost a CPU most.
+FEATURES: Final = (128, 128, 96, 48, 24)
+LAYOUT: Final = Layout(z=64, c=LABELS, w=128, channels=1, layers=3, features=FEATURES, rate=0.1)
+#: Betas of Adam.
+BETAS: Final = (0.0, 0.99)
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """As published where a CPU allows it; path length regularisation is off.
+
+    Parameters
+    ----------
+    sources : "both", or the name of the only one, as the single-source baselines have.
+    label_weight : of the label losses against the adversarial one, after the ramp.
+    ramp_from, ramp_to : share of the run at which the label losses begin and are whole.
+    r1_weight : gamma of R1.
+    r1_every : steps from one R1 to the next.
+    mixing : share of made pictures whose styles come from two latents.
+    """
+
+    steps: int = 4000
+    batch: int = 32
+    learning_rate: float = 2e-3
+    ema: float = 0.995
+    clip: float = float("inf")
+    weight_decay: float = 0.0
+    look_minutes: float = 4.0
+    save_minutes: float = 3.0
+    sources: str = "both"
+    label_weight: float = 0.5
+    ramp_from: float = 0.01
+    ramp_to: float = 0.1
+    r1_weight: float = 0.5
+    r1_every: int = 16
+    mixing: float = 0.5
