@@ -134,6 +134,9 @@ class Computation:
             self._engine.cancel()
             self._set_state(IDLE)
 
+    def _learn(self, event: Finished, request: Request) -> None:
+        """Take over what came of `request`; called before `finished` is emitted."""
+
     def _receive(self, event: Event) -> None:
         """Take an event from the engine, on any thread."""
         self._dispatch(lambda: self._answer(event))
@@ -151,6 +154,8 @@ class Computation:
                 self.slab_ready.emit(event)
             case Finished():
                 self._results, self._answered = event, self._asked
+                if self._asked is not None:
+                    self._learn(event, self._asked)
                 self._set_state(IDLE)
                 self.finished.emit(event)
             case Failed():

@@ -1,7 +1,8 @@
 """Values of a card's controls: defaults, checks, warnings.
 
-`PRESENT` and `TARGETS`, the two modality sets, follow from the study and the
-switches beside its scans, so `resolving` fills them in.
+`PRESENT` and `TARGETS`, the two modality sets, follow from the study and the switches
+beside its scans; `TASK` and `OWN` from what is known of the patient.  `resolving` fills
+all four in: a request with the same controls, also these, gives the same result.
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ from napari_medsyn.registry.card import ModelCard
 PRESENT: Final = "present"
 #: Control that holds the modalities which the model is to give.
 TARGETS: Final = "targets"
+#: What a model that makes counterfactuals is to do: one of the three below.
+TASK: Final = "task"
+#: Covariate to the patient's own value, None where it is not known.
+OWN: Final = "own"
+
+#: Images of nobody, out of the controls alone; also where no task is named.
+GENERATE: Final = "generate"
+#: Find the latent, and the covariates that are not known, of the patient's scan.
+INVERT: Final = "invert"
+#: The patient's scan as it would be if the covariates were those of the controls.
+COUNTERFACTUAL: Final = "counterfactual"
 
 
 def default_values(card: ModelCard) -> dict[str, Any]:
@@ -59,7 +71,7 @@ def checked(card: ModelCard, name: str, value: Any) -> Any:
 
 
 def warnings(card: ModelCard, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence for each value beyond what the model was trained on."""
+    """A sentence for each value beyond what the model was trained on; unknown is none."""
     said = (
         control.warning(values[control.name]) for control in card.controls if control.name in values
     )

@@ -53,7 +53,9 @@ class Request:
     package : folder of the model (card.json and weights.safetensors).
     controls : value of every control of the card.
     outputs : what to give back, by file stem: "imputed_FLAIR", "uncertainty_FLAIR",
-        "reconstruction_T1", "residual_T1" (|reconstruction - scan|), "generated_T1".
+        "reconstruction_T1", "residual_T1" (|reconstruction - scan|), "generated_T1",
+        "counterfactual_T1" and "difference_T1" (counterfactual - scan) in the scanner's
+        units, "jacobian_T1" (natural logarithm).
     viewport : what is on screen, computed first; None computes in natural order.
     canvas : grid of the results where there is no scan; None stands for the first scan's.
     """
@@ -111,12 +113,14 @@ class Finished:
 
     `arrays`: output name to (X, Y, Z) float32.  `provenance`: JSON-able.  `notes`:
     sentences the user should read (fell back to the CPU, had to register, …).
+    `findings`: what the model found out on the way (`models.family.Rendered.findings`).
     """
 
     generation: int
     arrays: Mapping[str, NDArray[np.float32]]
     provenance: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,38 @@ from typing import Any, Final, cast
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration.blank import blank_scan
-from napari_medsyn.exploration.controls import PRESENT, TARGETS, checked, default_values, warnings
+from napari_medsyn.exploration.controls import (
+    COUNTERFACTUAL,
+    GENERATE,
+    INVERT,
+    OWN,
+    PRESENT,
+    TARGETS,
+    TASK,
+    checked,
+    default_values,
+    warnings,
+)
+from napari_medsyn.exploration.covariates import (
+    fact_warnings,
+    known_values,
+    makes_counterfactuals,
+)
 from napari_medsyn.exploration.requests import PreparationOptions, Request, Viewport
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.scans.study import Scan, Study
 
 #: Kinds of output in the order they are given; an output is called `<kind>_<modality>`.
-KINDS: Final = ("imputed", "uncertainty", "reconstruction", "residual")
+KINDS: Final = (
+    "imputed", "uncertainty", "reconstruction", "residual",
+    "counterfactual", "difference", "jacobian",
+)  # fmt: skip
+
+#: Kinds of the modalities that are imputed, of those that are read, and of the patient
+#: under other covariates.
+OF_TARGETS: Final = KINDS[:2]
+OF_PRESENT: Final = KINDS[2:4]
+OF_COUNTERFACTUAL: Final = KINDS[4:]
 
 #: Kind of the outputs of a model that makes images of nobody.
 GENERATED: Final = "generated"
@@ -45,6 +70,8 @@ class Snapshot:
     targets : modalities to impute; None stands for all that the model does not read.
     kinds : which of `KINDS` to compute.
     viewport, options, device : as in `Request`.
+    known : what the user states of the patient: covariate to value, None for not known.
+    own : every covariate's value of the patient, once an inversion has found them.
     """
 
     study: Study = field(default_factory=Study)
@@ -56,6 +83,8 @@ class Snapshot:
     viewport: Viewport | None = None
     options: PreparationOptions = field(default_factory=PreparationOptions)
     device: str = "auto"
+    known: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] | None = None
 
     @property
     def step(self) -> Step:
@@ -167,6 +196,8 @@ def resolve(snapshot: Snapshot, card: ModelCard | None, generation: int = 0) -> 
         return _request_of_nobody(snapshot, card, values, generation)
     if len(present) < card.min_inputs:
         return NotReady(_too_few(snapshot, card, present))
+    if makes_counterfactuals(card):
+        return _request_of_patient(snapshot, card, values, present, generation)
     strange = [name for name in snapshot.targets or () if name not in card.outputs]
     if strange:
         return NotReady(
@@ -196,16 +227,52 @@ def _request_of_nobody(
 ) -> Request:
     """The request for images on the model's own grid, out of the controls alone."""
     targets = targets_of(card, (), snapshot.targets) or card.outputs
+    task = {TASK: GENERATE} if makes_counterfactuals(card) else {}
     return Request(
         generation=generation,
         study=Study(),
         package=cast("Path", snapshot.package),
-        controls={**values, PRESENT: (), TARGETS: targets},
+        controls={**values, PRESENT: (), TARGETS: targets, **task},
         outputs=tuple(f"{GENERATED}_{name}" for name in targets),
         viewport=snapshot.viewport,
         options=snapshot.options,
         device=snapshot.device,
         canvas=card.grid.grid(),
+    )
+
+
+def _request_of_patient(
+    snapshot: Snapshot,
+    card: ModelCard,
+    values: dict[str, Any],
+    present: tuple[str, ...],
+    generation: int,
+) -> Request | NotReady:
+    """The request for an inversion or, with the patient's own values, for a counterfactual."""
+    seen = tuple(name for name in card.outputs if name in present)
+    if not seen:
+        return NotReady(f"{card.name} makes counterfactuals of {', '.join(card.outputs)} only.")
+    try:
+        known = known_values(card, snapshot.study, snapshot.known)
+    except UnusableModel as error:
+        return NotReady(f"{error}.")
+    if snapshot.own is None:
+        task, own = INVERT, known
+        kinds: tuple[str, ...] = OF_PRESENT
+    else:
+        task, own = COUNTERFACTUAL, dict(snapshot.own)
+        # Who has chosen among other kinds only has not thought of these.
+        wished = tuple(kind for kind in OF_COUNTERFACTUAL if kind in snapshot.kinds)
+        kinds = wished or OF_COUNTERFACTUAL
+    return Request(
+        generation=generation,
+        study=usable_scans(snapshot.study, card),
+        package=cast("Path", snapshot.package),
+        controls={**values, PRESENT: present, TARGETS: seen, TASK: task, OWN: own},
+        outputs=tuple(f"{kind}_{name}" for name in seen for kind in kinds),
+        viewport=snapshot.viewport,
+        options=snapshot.options,
+        device=snapshot.device,
     )
 
 
@@ -223,17 +290,20 @@ def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
     given = [
         f"{name} is loaded and switched on, so it is not imputed."
         for name in snapshot.targets or ()
-        if name in resolved.controls[PRESENT]
+        if name in resolved.controls[PRESENT] and TASK not in resolved.controls
     ]
-    return Readiness(True, "", (*said, *unused, *given))
+    facts: tuple[str, ...] = ()
+    if card is not None and OWN in resolved.controls:
+        facts = fact_warnings(card, snapshot.study, snapshot.known)
+    return Readiness(True, "", (*said, *facts, *unused, *given))
 
 
 def output_names(
     card: ModelCard, present: tuple[str, ...], targets: tuple[str, ...], kinds: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Names of the outputs: two for each target, two for each present modality."""
-    of_targets = [kind for kind in KINDS[:2] if kind in kinds]
-    of_present = [kind for kind in KINDS[2:] if kind in kinds]
+    of_targets = [kind for kind in OF_TARGETS if kind in kinds]
+    of_present = [kind for kind in OF_PRESENT if kind in kinds]
     seen = [name for name in card.outputs if name in present]
     return (
         *(f"{kind}_{name}" for name in targets for kind in of_targets),

@@ -7,19 +7,18 @@ model's own forward passes it costs one resample of each plane of each output.
 
 from __future__ import annotations
 
-import math
-import mmap
 import re
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_medsyn.errors import Cancelled, EngineError, MedsynError
 from napari_medsyn.exploration.caching import Caches, prepares_alike
+from napari_medsyn.exploration.canvas import Allocate, Canvas, allocate_arrays
+from napari_medsyn.exploration.controls import INVERT, TARGETS, TASK
+from napari_medsyn.exploration.own_voxels import own_voxels
 from napari_medsyn.exploration.planning import Filling
 from napari_medsyn.exploration.requests import (
     Event,
@@ -36,40 +35,12 @@ from napari_medsyn.registry.packages import sha256_of
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.rendering import Renderer
-    from napari_medsyn.models.family import Region, Rendered
+    from napari_medsyn.models.family import Region
     from napari_medsyn.scans.preparation import PreparedStudy
     from napari_medsyn.scans.study import Study
 
-Volume = NDArray[np.float32]
-
-#: Gives the output arrays: (names, shape on the reference grid, axis whose planes are filled).
-Allocate = Callable[[tuple[str, ...], tuple[int, int, int], int], Mapping[str, Volume]]
-
 IMPUTING: Final = "Imputing"
 GENERATING: Final = "Generating"
-
-
-def allocate_arrays(
-    names: tuple[str, ...], shape: tuple[int, int, int], axis: int
-) -> dict[str, Volume]:
-    """Zeros of `shape` for each name, in which planes along `axis` are contiguous.
-
-    A plane that is scattered over the whole array would touch all of its pages, which
-    costs more than the resampling itself.
-    """
-    return {name: empty_slabs(shape, axis) for name in names}
-
-
-def empty_slabs(shape: tuple[int, int, int], axis: int) -> Volume:
-    """Zeros of `shape` whose planes along `axis` are contiguous in memory.
-
-    Pages come from the system and cost nothing until they are written to.  `np.zeros`
-    gives recycled memory at these sizes and clears all of it, which for a dozen volumes
-    takes as long as the model needs for the slice on screen.
-    """
-    others = [n for a, n in enumerate(shape) if a != axis]
-    memory = mmap.mmap(-1, 4 * math.prod(shape))
-    return np.moveaxis(np.frombuffer(memory, np.float32).reshape(shape[axis], *others), 0, axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +103,8 @@ def run(
     yield Progress(request.generation, 0, 0, "Starting the model", "preparing")
     renderer.start(prepared)
     filling = Filling(prepared, request.viewport)
-    canvas = Canvas(request.outputs, prepared, filling.axis, hooks.allocate)
+    canvas = Canvas(request, prepared, filling.axis, hooks.allocate)
+    findings: dict[str, Any] = {}
     regions = renderer.plan(*filling.order())
     steps = len(_steps(regions))
     while regions or filling.done < filling.total:
@@ -144,6 +116,7 @@ def run(
             regions = [*_steps(regions), *(region for region in again if region.slices)]
         rendered, regions = renderer.next(regions)
         canvas.put(rendered)
+        findings |= rendered.findings
         filling.mark(rendered.region.slices)
         for start, stop in filling.next_runs():
             yield _slab(request, filling.axis, start, stop, canvas)
@@ -151,70 +124,12 @@ def run(
         yield _slab(request, filling.axis, start, stop, canvas)
     yield _progress(request, filling, [], steps)
     notes = (*prepared.notes, *renderer.notes)
-    provenance = describe(request, card, prepared, renderer, notes)
-    yield Finished(request.generation, canvas.outputs, provenance, notes)
-
-
-class Canvas:
-    """What is rendered so far: on the model's grid, and resampled on the reference grid.
-
-    Parameters
-    ----------
-    names : the outputs asked for.
-    prepared : knows the way back to the reference grid.
-    axis : of the reference grid, along which planes are filled.
-    allocate : gives the output arrays.
-    """
-
-    def __init__(
-        self, names: tuple[str, ...], prepared: PreparedStudy, axis: int, allocate: Allocate
-    ) -> None:
-        self.outputs = allocate(names, prepared.reference.shape, axis)
-        self._prepared = prepared
-        self._axis = axis
-        # What is needed on the model's grid: the mean and the spread of some modalities.
-        self._means: dict[str, Volume] = {}
-        self._stds: dict[str, Volume] = {}
-        for name in names:
-            kind, _, modality = name.partition("_")
-            volumes = self._stds if kind == "uncertainty" else self._means
-            volumes.setdefault(modality, empty_slabs(prepared.grid.shape, 2))
-
-    def put(self, rendered: Rendered) -> None:
-        """Take a region's slices over; the model says nothing outside the brain."""
-        slices = list(rendered.region.slices)
-        for volumes, values in ((self._means, rendered.mean), (self._stds, rendered.std)):
-            for modality, volume in volumes.items():
-                if modality in values:
-                    volume[:, :, slices] = values[modality]
-
-    def resample(self, start: int, stop: int) -> dict[str, Volume]:
-        """Bring planes [start, stop) to the reference grid; give them, as views of `outputs`."""
-        planes = (slice(None),) * self._axis + (slice(start, stop),)
-        means = {m: self._resampled(volume, start, stop) for m, volume in self._means.items()}
-        for name, output in self.outputs.items():
-            kind, _, modality = name.partition("_")
-            if kind == "uncertainty":
-                output[planes] = self._resampled(self._stds[modality], start, stop)
-            elif kind == "residual":
-                self._residual(means[modality], modality, planes, output[planes])
-            else:
-                output[planes] = means[modality]
-        return {name: output[planes] for name, output in self.outputs.items()}
-
-    def _resampled(self, volume: Volume, start: int, stop: int) -> Volume:
-        planes: Volume = self._prepared.to_reference(
-            volume, axis=self._axis, start=start, stop=stop
-        )
-        return planes
-
-    def _residual(
-        self, mean: Volume, modality: str, planes: tuple[slice, ...], out: Volume
-    ) -> None:
-        """Put |mean - scan| of these planes into `out`, 0 outside the brain."""
-        np.subtract(mean, self._prepared.reference_volumes[modality][planes], out=out)
-        np.abs(out, out=out)
-        np.multiply(out, self._prepared.reference_mask[planes], out=out)
+    provenance = describe(request, card, prepared, renderer, notes, findings)
+    if request.controls.get(TASK) == INVERT:
+        # The sliders will be moved next: the first of them need not wait for this.
+        for modality in request.controls[TARGETS]:
+            own_voxels(request.study, prepared, modality).ready()
+    yield Finished(request.generation, canvas.outputs, provenance, notes, findings)
 
 
 def describe(
@@ -223,6 +138,7 @@ def describe(
     prepared: PreparedStudy,
     renderer: Renderer,
     notes: tuple[str, ...],
+    findings: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The provenance of a request's outputs: enough to make them again."""
     from dataclasses import asdict
@@ -252,6 +168,7 @@ def describe(
             },
             "threads": renderer.threads,
             "notes": _without_names(notes, request.study),
+            **({"findings": dict(findings)} if findings else {}),
         },
     )
     return record.as_dict()

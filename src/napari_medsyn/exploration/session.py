@@ -14,23 +14,11 @@ All methods are called on one thread.  Engines answer on threads of their own;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from psygnal import Signal
-
 from napari_medsyn.errors import UnusableModel, UnusableStudy
-from napari_medsyn.exploration.computing import (
-    FAILED,
-    IDLE,
-    PREPARING,
-    RUNNING,
-    Computation,
-    Dispatch,
-)
+from napari_medsyn.exploration.computing import FAILED, IDLE, PREPARING, RUNNING, Dispatch
 from napari_medsyn.exploration.controls import (
     PRESENT,
     TARGETS,
@@ -40,29 +28,23 @@ from napari_medsyn.exploration.controls import (
 )
 from napari_medsyn.exploration.engines.base import Engine
 from napari_medsyn.exploration.history import History
+from napari_medsyn.exploration.inverting import Inverting, is_inversion
 from napari_medsyn.exploration.requests import PreparationOptions, Viewport
 from napari_medsyn.exploration.resolving import (
     KINDS,
     NotReady,
-    Readiness,
-    Snapshot,
     Step,
-    present_modalities,
-    readiness,
-    reference_of,
     request_or_refuse,
     resolve,
     switched_off_but,
-    targets_of,
 )
-from napari_medsyn.registry.card import ModelCard
-from napari_medsyn.registry.catalogue import Catalogue, Entry
+from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Scan, Study
 
 __all__ = ["FAILED", "IDLE", "PREPARING", "RUNNING", "Session"]
 
 
-class Session(Computation):
+class Session(Inverting):
     """Study, model, controls, what is computed and what came of it.
 
     Parameters
@@ -72,10 +54,6 @@ class Session(Computation):
     dispatch : runs a function on the session's thread; by default at once, on the
         engine's.
     """
-
-    study_changed = Signal()
-    model_changed = Signal()
-    controls_changed = Signal()
 
     def __init__(
         self,
@@ -87,84 +65,7 @@ class Session(Computation):
             from napari_medsyn.exploration.engines.in_process import InProcessEngine
 
             engine = InProcessEngine()
-        super().__init__(engine, dispatch)
-        self.catalogue = catalogue or Catalogue()
-        self._now = Snapshot()
-        self._entry: Entry | None = None
-        self._history: History[Step] = History(self._now.step)
-        self._live = False
-
-    # ---- what there is -------------------------------------------------------------
-
-    @property
-    def study(self) -> Study:
-        """The scans, also those that the model does not read."""
-        return self._now.study
-
-    @property
-    def reference(self) -> Scan | None:
-        """The scan whose grid results and viewport are given on; None without one."""
-        return reference_of(self.study, self.card, self._now.switched_off)
-
-    @property
-    def model(self) -> Entry | None:
-        """The chosen entry of the catalogue."""
-        return self._entry
-
-    @property
-    def card(self) -> ModelCard | None:
-        """Card of the chosen model."""
-        return self._entry.card if self._entry is not None else None
-
-    @property
-    def package(self) -> Path | None:
-        """Folder of the chosen model."""
-        return self._now.package
-
-    @property
-    def controls(self) -> Mapping[str, Any]:
-        """Value of every control of the card, and what the model reads and gives."""
-        return MappingProxyType(
-            {**self._now.controls, PRESENT: self.present, TARGETS: self.targets}
-        )
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """Modalities the model may read: loaded and switched on."""
-        if self.card is None:
-            return ()
-        return present_modalities(self.study, self.card, self._now.switched_off)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Modalities to impute."""
-        if self.card is None:
-            return ()
-        return targets_of(self.card, self.present, self._now.targets)
-
-    def uses(self, modality: str) -> bool:
-        """Whether the switch beside `modality` is on."""
-        return modality not in self._now.switched_off
-
-    @property
-    def viewport(self) -> Viewport | None:
-        """The plane on screen, on the grid of `reference`."""
-        return self._now.viewport
-
-    @property
-    def options(self) -> PreparationOptions:
-        """How the study is brought to the model's grid."""
-        return self._now.options
-
-    @property
-    def device(self) -> str:
-        """Where to compute: "auto", "cpu" or "cuda"."""
-        return self._now.device
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Which kinds of output are computed, of `resolving.KINDS`."""
-        return self._now.kinds
+        super().__init__(engine, catalogue or Catalogue(), dispatch)
 
     @property
     def live(self) -> bool:
@@ -175,19 +76,6 @@ class Session(Computation):
     def live(self, value: bool) -> None:
         self._live = value
         self._follow()
-
-    def readiness(self) -> Readiness:
-        """Whether Impute can be pressed, why not, and what the user should know."""
-        return readiness(self._now, self.card)
-
-    def outputs(self) -> tuple[str, ...]:
-        """Names of what `impute` would compute.
-
-        Raises
-        ------
-        UnusableStudy : there is nothing to compute; `readiness` gives the same reason.
-        """
-        return request_or_refuse(resolve(self._now, self.card)).outputs
 
     # ---- scans and model -----------------------------------------------------------
 
@@ -238,6 +126,7 @@ class Session(Computation):
         self._drop()
         self._entry = entry
         self._change(package=entry.package, controls=values, targets=None)
+        self._forget_own()
         # Undo does not lead back to another model: its controls would not fit.
         self._history = History(self._now.step)
         self.model_changed.emit()
@@ -325,6 +214,9 @@ class Session(Computation):
     def impute(self) -> None:
         """Compute what is set; what is being computed is dropped.
 
+        Of a scan that the model makes counterfactuals of, the patient's own values are found
+        first, by `invert`.
+
         Raises
         ------
         UnusableStudy : there is nothing to compute; `readiness` gives the same reason.
@@ -354,20 +246,16 @@ class Session(Computation):
     def _set_study(self, study: Study) -> None:
         # What is being computed belongs to scans that are no longer these.
         self._drop()
-        self._change(study=study)
+        known = self._now.known if _is_same_patient(self.study, study) else {}
+        self._change(study=study, known=known)
         self.study_changed.emit()
+        self._forget_own()
         self._follow()
 
     def _set(self, topic: str, **fields: Any) -> None:
         """Change controls or switches: one step of undo."""
-        before = self._now.step
-        self._change(**fields)
-        step = self._now.step
-        if step == before:
-            return
-        self._history.push(step, topic)
-        self.controls_changed.emit()
-        self._follow()
+        if self._move(topic, **fields):
+            self._follow()
 
     def _restore(self, step: Step) -> None:
         if step == self._now.step:
@@ -377,21 +265,14 @@ class Session(Computation):
         self.controls_changed.emit()
         self._follow()
 
-    def _change(self, **fields: Any) -> None:
-        self._now = replace(self._now, **fields)
-
-    def _follow(self) -> None:
-        """Compute what has changed, if the session is live and can."""
-        if not self._live or self._is_closed:
-            return
-        if isinstance(resolve(self._now, self.card), NotReady):
-            # What is computed is not what is set any more.
-            self.cancel()
-        else:
-            self._pacing.ask()
-
     def _compute_now(self) -> None:
         request = resolve(self._now, self.card, self._next_generation)
         # A change that waited may be out of date: live may be off by now, a switch thrown.
-        if self._live and not isinstance(request, NotReady):
+        if self._live and not isinstance(request, NotReady) and not is_inversion(request):
             self._submit(request)
+
+
+def _is_same_patient(before: Study, after: Study) -> bool:
+    """Whether what is stated of a patient still holds: scans came or went, not all of them."""
+    stayed = {scan.id for scan in before} & {scan.id for scan in after}
+    return bool(stayed) or not len(before)

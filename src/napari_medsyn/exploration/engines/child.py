@@ -120,7 +120,9 @@ class Worker:
             case SlabReady():
                 self._connection.send(Planes(number, event.axis, event.start, event.stop))
             case Finished():
-                self._connection.send(Whole(number, axis, event.provenance, event.notes))
+                self._connection.send(
+                    Whole(number, axis, event.provenance, event.notes, event.findings)
+                )
             case _:
                 self._connection.send(Answer(number, event))
 

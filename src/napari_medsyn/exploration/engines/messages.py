@@ -99,6 +99,7 @@ class Whole:
     axis: int
     provenance: Mapping[str, Any]
     notes: tuple[str, ...]
+    findings: Mapping[str, Any]
 
 
 def without_voxels(request: Request) -> Request:

@@ -253,7 +253,8 @@ class _Driver:
             case Whole():
                 self._work = None
                 arrays = work.arrays(message.axis)
-                work.tell(Finished(generation, arrays, message.provenance, message.notes))
+                whole = (message.provenance, message.notes, message.findings)
+                work.tell(Finished(generation, arrays, *whole))
 
     def _finish(self, ending: Callable[..., Event], *details: str) -> None:
         """End the present work, if any, with an event."""
