@@ -41,6 +41,7 @@ class Sizes:
     appearances: int
     places: int
     voxels: int
+    folds: int = 1
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Sizes:
@@ -63,6 +64,7 @@ class Sizes:
             appearances=appearances,
             places=shapes["head.lesion_basis"][0],
             voxels=voxels,
+            folds=shapes["head.t1"][0],
         )
 
 
@@ -86,7 +88,9 @@ class MultiSourceGenerator(nn.Module):
         self.affines = nn.ModuleList(
             nn.Linear(sizes.w, count) for count in (*counts, sizes.appearances, sizes.places)
         )
-        self.head = TemplateHead(sizes.shapes, sizes.appearances, sizes.places, sizes.voxels)
+        self.head = TemplateHead(
+            sizes.shapes, sizes.appearances, sizes.places, sizes.voxels, sizes.folds
+        )
         #: (n, w) principal directions of w over people, a standard deviation long each.
         self.register_buffer("directions", torch.zeros(directions, sizes.w))
 
@@ -95,12 +99,18 @@ class MultiSourceGenerator(nn.Module):
         w: Tensor = self.mapping(z, labels, psi)
         return w
 
-    def coefficients(self, styles: Tensor) -> Coefficients:
+    def fold(self, z: Tensor) -> Tensor | None:
+        """(N,) the folding of latents (N, z): it is the person's, whatever the covariates."""
+        crisp = self.sizes.folds - 1
+        return 1 + z[:, :crisp].argmax(1) if crisp > 0 else None
+
+    def coefficients(self, styles: Tensor, fold: Tensor | None = None) -> Coefficients:
         """Of styles (N, w), or of one for each group (N, GROUPS, w)."""
         if styles.ndim == 2:
             styles = styles[:, None].expand(-1, GROUPS, -1)
         parts = [affine(styles[:, g]) for g, affine in enumerate(self.affines)]
-        return Coefficients(torch.cat(parts[: len(SHAPE_GROUPS)], 1), parts[-2], parts[-1])
+        shape = torch.cat(parts[: len(SHAPE_GROUPS)], 1)
+        return Coefficients(shape, parts[-2], parts[-1], fold)
 
 
 def mixed(styles: Tensor, others: Tensor, finest: int) -> Tensor:

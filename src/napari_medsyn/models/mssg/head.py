@@ -51,11 +51,14 @@ class Coefficients:
     shape : (N, shapes) of the velocity.
     appearance : (N, appearances) of the template's T1.
     lesion : (N, places) of where lesions grow.
+    fold : (N,) int64, which of the template's foldings; None for the mean template, 0, whose
+        cortex is as grey as that of a mean is.
     """
 
     shape: Tensor
     appearance: Tensor
     lesion: Tensor
+    fold: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,7 @@ class TemplateHead(nn.Module):
     ----------
     shapes, appearances, places : numbers of coefficients.
     voxels : voxels of the template's brain, in which images and bases are stored.
+    folds : how many versions of the template there are: the mean, and crisp ones.
     """
 
     brain: Tensor
@@ -95,10 +99,14 @@ class TemplateHead(nn.Module):
     lesion_basis: Tensor
     lesion_contrast: Tensor
 
-    def __init__(self, shapes: int, appearances: int, places: int, voxels: int) -> None:
+    def __init__(
+        self, shapes: int, appearances: int, places: int, voxels: int, folds: int = 1
+    ) -> None:
         super().__init__()
         self.register_buffer("brain", torch.zeros(SHAPE, dtype=torch.bool))
-        for name in ("t1", "flair", "white", "ventricle"):
+        for name in ("t1", "flair"):
+            self.register_buffer(name, torch.zeros(folds, voxels))
+        for name in ("white", "ventricle"):
             self.register_buffer(name, torch.zeros(voxels))
         self.register_buffer("shape_basis", torch.zeros(shapes, 3, *CONTROLS))
         self.register_buffer("appearance_basis", torch.zeros(appearances, voxels))
@@ -123,9 +131,10 @@ class TemplateHead(nn.Module):
         """(N, 3, *LATTICE) displacement, 2 mm voxels, from person to template."""
         return exponential(velocity(self.control_values(shape)))
 
-    def painted(self, appearance: Tensor) -> Tensor:
+    def painted(self, appearance: Tensor, fold: Tensor | None = None) -> Tensor:
         """(N, voxels) T1 of the template in the look of a person, without lesions."""
-        painted: Tensor = (self.t1 + appearance @ self.appearance_basis).clamp(0, 1.5)
+        t1 = self.t1[:1] if fold is None else self.t1[fold]
+        painted: Tensor = (t1 + appearance @ self.appearance_basis).clamp(0, 1.5)
         return painted
 
     def lesion_score(self, lesion: Tensor) -> Tensor:
@@ -159,10 +168,13 @@ class TemplateHead(nn.Module):
         """All of a person that does not depend on the slice."""
         u = self.displacement(coefficients.shape)
         lesion = self.lesion_share(coefficients.lesion, load_ml, u)
+        fold = coefficients.fold
+        t1 = self.volume(self.painted(coefficients.appearance, fold))
+        flair = self.volume(self.flair[:1] if fold is None else self.flair[fold])
         return Composed(
             u,
-            self.volume(self.painted(coefficients.appearance)) + self.lesion_contrast[0] * lesion,
-            self.volume(self.flair) + self.lesion_contrast[1] * lesion,
+            t1 + self.lesion_contrast[0] * lesion,
+            flair + self.lesion_contrast[1] * lesion,
             lesion,
         )
 

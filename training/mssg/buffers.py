@@ -1,0 +1,76 @@
+"""The head's buffers out of what `bases` has found, and a whole generator in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes
+from napari_medsyn.models.mssg.head import TemplateHead
+from napari_medsyn.models.mssg.lattice import CONTROLS
+from training.mssg.folds import flair_of, sharpened
+
+#: What a lesion adds to white matter, normalised intensity: T1, FLAIR.
+LESION_CONTRAST = (-0.24, 0.34)
+
+
+def fill_head(head: TemplateHead, run: Path) -> None:
+    """Fill the buffers of `head` from `bases.npz`, `flair.npy` and `folds.npz` of a run."""
+    with np.load(run / "bases.npz") as z:
+        arrays = {name: torch.from_numpy(z[name]) for name in z.files}
+    head.brain.copy_(arrays["brain"])
+    for name in ("white", "ventricle", "appearance_basis", "lesion_mean", "lesion_basis"):
+        getattr(head, name).copy_(arrays[name])
+    head.t1[0].copy_(arrays["t1"])
+    head.shape_basis.copy_(arrays["shape_basis"].view(-1, 3, *CONTROLS))
+    head.lesion_contrast.copy_(torch.tensor(LESION_CONTRAST))
+    head.flair[0].copy_(torch.from_numpy(np.load(run / "flair.npy")))
+    brain = arrays["brain"].numpy()
+    means = [spread(buffer[0].numpy(), brain) for buffer in (head.t1, head.flair)]
+    with np.load(run / "folds.npz") as z:
+        for number, detail in enumerate(z["details"].astype(np.float32), 1):
+            crisp = sharpened(means[0], detail, brain)
+            head.t1[number].copy_(torch.from_numpy(crisp[brain]))
+            flair = sharpened(means[1], flair_of(*means, crisp, brain), brain)
+            head.flair[number].copy_(torch.from_numpy(flair[brain]))
+
+
+def empty_generator(
+    bases: Path, z: int = 64, w: int = 128, layers: int = 4
+) -> MultiSourceGenerator:
+    """A generator of the sizes that `bases.npz` has."""
+    with np.load(bases) as file:
+        sizes = Sizes(
+            z,
+            w,
+            layers,
+            len(file["shape_basis"]),
+            len(file["appearance_basis"]),
+            len(file["lesion_basis"]),
+            int(file["brain"].sum()),
+            folds,
+        )
+    return MultiSourceGenerator(sizes, directions=8)
+
+
+def save_generator(path: Path, generator: MultiSourceGenerator, **others: Tensor) -> None:
+    """Write everything as float32 safetensors; `package` makes it small."""
+    tensors = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    save_file({**tensors, **others}, temporary)
+    temporary.replace(path)
+
+
+def load_generator(path: Path) -> MultiSourceGenerator:
+    """What `save_generator` has written."""
+    tensors = load_file(path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    generator = MultiSourceGenerator(Sizes.from_shapes(shapes), shapes["directions"][0])
+    own = generator.state_dict().keys()
+    generator.load_state_dict({name: tensors[name] for name in own})
+    return generator.eval().requires_grad_(False)
