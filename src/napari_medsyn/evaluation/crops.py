@@ -72,7 +72,7 @@ def judge_crops(
     with torch.inference_mode():
         for t1, inside in windows(volumes, brain, network.tissue, device):
             with bfloat16_on(device, exact):
-                logits = network.tissue(t1, _atlas_of(network.tissue))
+                logits = network.tissue(t1, atlas_of(network.tissue))
             shares = _on_the_grid(logits[0].float().softmax(dim=0) * inside, network.tissue)
             age, log_odds = network(shares)
             read["age"].append(float(age))
@@ -169,7 +169,7 @@ def _window(network: TissueNet) -> tuple[slice, slice, slice]:
     return cuts[0], cuts[1], cuts[2]
 
 
-def _atlas_of(network: TissueNet) -> Tensor:
+def atlas_of(network: TissueNet) -> Tensor:
     """The atlas of the window."""
     from napari_medsyn.models.judges.networks import ATLAS_STEP
 
