@@ -35,7 +35,7 @@ class Config(Settings):
     batch: int = 32
     learning_rate: float = 2e-3
     ema: float = 0.995
-    clip: float = float("inf")
+    clip: float = 30.0
     weight_decay: float = 0.0
     look_minutes: float = 4.0
     save_minutes: float = 3.0

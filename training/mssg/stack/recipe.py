@@ -53,10 +53,11 @@ class StackRecipe(Recipe[Batch]):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Lazy regularisation shortens the optimiser's memory alike (Karras et al. 2020, B).
         share = config.r1_every / (config.r1_every + 1)
-        self.players = {
-            "generator": Player(self.generator, self._adam(self.generator, 1), ema=config.ema),
-            "discriminator": Player(self.discriminator, self._adam(self.discriminator, share)),
-        }
+        generator = Player(self.generator, self._adam(self.generator, 1))
+        generator.ema, generator.clip = config.ema, config.clip
+        discriminator = Player(self.discriminator, self._adam(self.discriminator, share))
+        discriminator.clip = config.clip
+        self.players = {"generator": generator, "discriminator": discriminator}
 
     def _adam(self, network: nn.Module, share: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(

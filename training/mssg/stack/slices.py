@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from napari_medsyn.models.mssg.lattice import LOW, SHAPE
 
+#: The crop of the healthy people's grid.
+CROP: Final = tuple(slice(low, low + n) for low, n in zip(LOW, SHAPE, strict=True))
 #: Pixels of a side, their size and the distance of slices, mm.
 SIDE: Final = 64
 PIXEL_MM: Final = 3.2
@@ -28,10 +30,13 @@ def resampling(voxels: int) -> NDArray[np.float32]:
     A triangle of half-width 3.2 mm, which keeps what the pixels can show and no more.
     Beyond the volume is background.
     """
+    beyond = 4
     pixel = (np.arange(SIDE) - (SIDE - 1) / 2) * PIXEL_MM
-    voxel = (np.arange(voxels) - (voxels - 1) / 2) * VOXEL_MM
+    voxel = (np.arange(-beyond, voxels + beyond) - (voxels - 1) / 2) * VOXEL_MM
     weights = np.maximum(0, 1 - np.abs(pixel[:, None] - voxel) / PIXEL_MM)
-    return (weights * VOXEL_MM / PIXEL_MM).astype(np.float32)
+    # Pixels lie differently between voxels: without this, a grid of light and dark would show.
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    return weights[:, beyond : beyond + voxels].astype(np.float32)
 
 
 def sliced(volume: NDArray[np.generic]) -> NDArray[np.float32]:
