@@ -7,10 +7,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from tests import _fakes
 from tests._fakes import ORIGIN, make_package, make_scan
-from tests.cli._people import FAMILIES, make_people
-from tests.evaluation._judges import JUDGES
+from tests._people import FAMILIES, at_home
+from tests.exploration._painting import FAMILIES as PAINTERS
 from tests.exploration._painting import make_painter
 
 #: Voxel to world of the scan: that of the fake models.
@@ -21,15 +20,8 @@ AFFINE[:3, 3] = ORIGIN
 @pytest.fixture
 def models(tmp_path, monkeypatch) -> Path:
     """A model of people, one that imputes and a painter in the user's folder, none embedded."""
-    monkeypatch.setenv("MEDSYN_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(
-        "napari_medsyn.registry.catalogue.embedded_folder", lambda: tmp_path / "none"
-    )
-    monkeypatch.setattr("napari_medsyn.models.families.TABLE", FAMILIES)
-    monkeypatch.setattr("napari_medsyn.models.families.load_judge.__defaults__", (JUDGES,))
-    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", _fakes.prepare)
-    folder = tmp_path / "home" / "models"
-    make_people(folder / "people")
+    folder = at_home(tmp_path, monkeypatch)
+    monkeypatch.setattr("napari_medsyn.models.families.TABLE", FAMILIES | PAINTERS)
     make_package(folder / "fake")
     make_painter(folder / "painter")
     return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.cli._covariates import CONTROLS, COVARIATES
+from tests._people import CONTROLS, COVARIATES
 from tests.registry._cards import make_card
 
 from napari_medsyn.cli.control_values import (

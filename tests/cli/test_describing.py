@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli._covariates import CONTROLS, COVARIATES
+from tests._people import CONTROLS, COVARIATES
 from tests.registry._cards import make_card, make_entry
 
 from napari_medsyn.cli.describing import card_lines, control_line

@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import EngineError, UnusableModel, UnusableStudy
+from napari_medsyn.exploration.controls import checked
 from napari_medsyn.exploration.counterfactual_results import RECORD, Counterfactual, Findings
 from napari_medsyn.exploration.covariates import makes_counterfactuals
 from napari_medsyn.exploration.generating import find_model
-from napari_medsyn.exploration.requests import Finished, PreparationOptions, Progress
+from napari_medsyn.exploration.requests import Finished, PreparationOptions
 from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Scan, Study
 
@@ -90,7 +91,9 @@ def counterfactual(
     from napari_medsyn.exploration.session import Session
 
     _, card = find_counterfactual_model(model, catalogue)
-    swept_name, swept_values = _one_sweep(sweep, set or {})
+    swept_name, swept_values = _one_sweep(card, sweep, set or {})
+    # Before the inversion, which takes long.
+    changes = {name: checked(card, name, value) for name, value in (set or {}).items()}
     session = Session(catalogue=catalogue)
     try:
         session.choose_model(card.id)
@@ -98,9 +101,9 @@ def counterfactual(
         session.set_device(device)
         session.set_study(study_of(inputs))
         if tell is not None:
-            session.progressed.connect(_Telling(tell))
+            session.progressed.connect(lambda now: tell(now.done, now.total, now.phase))
         _invert(session, from_ or {})
-        for name, value in (set or {}).items():
+        for name, value in changes.items():
             session.set_control(name, value)
         swept = _sweep(session, swept_name, swept_values) if swept_name else None
         if swept is None:
@@ -158,18 +161,8 @@ def study_of(inputs: Study | Mapping[str, Scan | str | Path]) -> Study:
     return inputs
 
 
-class _Telling:
-    """Hands a session's progress on; a signal holds a function, but not its caller, weakly."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-
-    def __call__(self, progress: Progress) -> None:
-        self._tell(progress.done, progress.total, progress.phase)
-
-
 def _one_sweep(
-    sweep: Mapping[str, Sequence[Any]] | None, fixed: Mapping[str, Any]
+    card: ModelCard, sweep: Mapping[str, Sequence[Any]] | None, fixed: Mapping[str, Any]
 ) -> tuple[str, tuple[Any, ...]]:
     """Name and values of the covariate that is swept; "" for none."""
     if not sweep:
@@ -179,7 +172,7 @@ def _one_sweep(
     (name, values), *_ = sweep.items()
     if name in fixed:
         raise UnusableModel(f"{name} cannot be set and swept; leave one of the two out")
-    return name, tuple(values)
+    return name, tuple(checked(card, name, value) for value in values)
 
 
 def _invert(session: Session, known: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A model of people for the tests of the command line: its answers are known by hand."""
+"""A model of people and counterfactuals whose answers are known by hand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,63 @@ from typing import Any
 
 import numpy as np
 from tests import _fakes
-from tests._fakes import make_package
-from tests.cli._covariates import CONTROLS, COVARIATES
+from tests._fakes import FakePrepared, make_package
+from tests.evaluation._judges import JUDGES, make_judge
 
 from napari_medsyn.models.family import Edit, Region, Rendered
 from napari_medsyn.registry.card import ModelCard
+from napari_medsyn.scans.preparation.intensity import IntensityScale
 
-FAMILIES = {**_fakes.FAMILIES, "people": "tests.cli._people:load"}
+FAMILIES = {**_fakes.FAMILIES, "people": "tests._people:load"}
+
+#: Covariates, which may be unknown, and controls that are no covariates.
+CONTROLS = [
+    {
+        "kind": "continuous",
+        "name": "age",
+        "label": "Age",
+        "minimum": 18,
+        "maximum": 90,
+        "step": 1,
+        "default": 45.0,
+        "unit": "years",
+        "support": [20, 86],
+        "unknown": True,
+    },
+    {
+        "kind": "categorical",
+        "name": "sex",
+        "label": "Sex",
+        "default": "F",
+        "categories": [{"value": "F", "label": "Female"}, {"value": "M", "label": "Male"}],
+        "unknown": True,
+    },
+    {
+        "kind": "continuous",
+        "name": "truncation",
+        "label": "Truncation",
+        "minimum": 0,
+        "maximum": 1.5,
+        "step": 0.05,
+        "default": 1.0,
+    },
+    {
+        "kind": "integer",
+        "name": "mixing",
+        "label": "Mixing",
+        "minimum": 0,
+        "maximum": 6,
+        "default": 0,
+    },
+    {"kind": "boolean", "name": "mirror", "label": "Mirror"},
+    {"kind": "latent", "name": "latent", "label": "Latent", "directions": ["wide", "tall", "old"]},
+    {"kind": "seed", "name": "seed", "label": "Seed"},
+]
+
+COVARIATES = ("age", "sex")
+
+#: Units of the scanner that are 1 in normalised intensity.
+BRIGHTEST = 100.0
 
 #: What the inversion finds of everybody, unless it is told.
 ESTIMATED = {"age": 44.0, "sex": "F"}
@@ -84,3 +134,30 @@ def make_people(folder: Path, **changes: Any) -> Path:
         "covariates": COVARIATES,
     }
     return make_package(folder, **{**values, **changes})
+
+
+def make_covariate_judge(folder: Path) -> Path:
+    """A judge that goes by the id of the embedded one, and reads the brightness as an age."""
+    readings = [{"name": "brightness", "label": "Brightness"}]
+    return make_judge(folder, id="judge-covariates-t1", outputs=[], legends={}, readings=readings)
+
+
+def prepare(study: Any, target: Any, options: Any, *hooks: Any, **named: Any) -> FakePrepared:
+    """`_fakes.prepare`, with what 1 is in the scanner's units."""
+    prepared = _fakes.prepare(study, target, options, *hooks, **named)
+    prepared.scales = {name: IntensityScale(0.0, BRIGHTEST) for name in prepared.volumes}
+    return prepared
+
+
+def at_home(tmp_path: Path, monkeypatch: Any) -> Path:
+    """Make the model of people the only one there is; give the user's folder of models."""
+    monkeypatch.setenv("MEDSYN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(
+        "napari_medsyn.registry.catalogue.embedded_folder", lambda: tmp_path / "none"
+    )
+    monkeypatch.setattr("napari_medsyn.models.families.TABLE", FAMILIES)
+    monkeypatch.setattr("napari_medsyn.models.families.load_judge.__defaults__", (JUDGES,))
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
+    folder = tmp_path / "home" / "models"
+    make_people(folder / "people")
+    return folder
