@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.exploration.own_voxels import OwnVoxels, own_voxels
+from napari_medsyn.scans.preparation.resampling import index_map, resample, select_planes
 
 if TYPE_CHECKING:
     from napari_medsyn.models.family import Rendered
@@ -41,6 +42,7 @@ class Editing:
     ) -> None:
         self._prepared = prepared
         self._axis = axis
+        self._to_model = index_map(prepared.grid, prepared.reference, prepared.to_model)
         self._own = {name: own_voxels(study, prepared, name) for name in modalities}
         #: By modality, the change of intensity; by axis of the model's world, the displacement,
         #: mm; the logarithm of the Jacobian.  What is nothing so far is not there.
@@ -59,8 +61,10 @@ class Editing:
         if edit is None:
             raise UnusableModel("this model says nothing of how a scan is to be changed")
         slices = list(rendered.region.slices)
+        inside = self._prepared.mask[:, :, slices]
         for name in self._own:
-            self._keep(self._changes, name, slices, edit.change.get(name))
+            if name in edit.change:
+                self._keep(self._changes, name, slices, edit.change[name] * inside)
         if edit.displacement is not None and edit.displacement.any():
             for along, values in enumerate(edit.displacement):
                 self._keep(self._moves, along, slices, values, begin=True)
@@ -74,8 +78,8 @@ class Editing:
         "counterfactual_T1" and "difference_T1" in the scanner's units; "jacobian_T1".
         """
         planes: dict[str, Volume] = {}
-        moves = [self._resampled(move, start, stop) for move in self._moves.values()]
-        jacobian = [self._resampled(one, start, stop) for one in self._jacobian.values()]
+        moves = [self._interpolated(move, start, stop) for move in self._moves.values()]
+        jacobian = [self._interpolated(one, start, stop) for one in self._jacobian.values()]
         for name, own in self._own.items():
             before = own.planes(self._axis, start, stop)
             after = before.copy()
@@ -101,7 +105,7 @@ class Editing:
             return
         if key not in kept:
             kept[key] = np.zeros(self._prepared.grid.shape, np.float32)
-        kept[key][:, :, slices] = values * self._prepared.mask[:, :, slices]
+        kept[key][:, :, slices] = values
 
     def _move(self, own: OwnVoxels, moves: Volume, start: int, out: Volume) -> None:
         """Put the scan's voxels from displaced places into `out`, where there is a displacement.
@@ -126,13 +130,20 @@ class Editing:
         if name not in self._changes:
             return
         scale = self._prepared.scales[name]
-        change = self._resampled(self._changes[name], start, stop)
+        change = self._prepared.to_reference(
+            self._changes[name], axis=self._axis, start=start, stop=stop
+        )
         out += change * np.float32(scale.high - scale.low)
         np.maximum(out, own.lowest, out=out)
 
-    def _resampled(self, volume: Volume, start: int, stop: int) -> Volume:
-        """`volume` of the model's grid on these planes, 0 outside the brain."""
-        planes: Volume = self._prepared.to_reference(
-            volume, axis=self._axis, start=start, stop=stop
-        )
-        return planes
+    def _interpolated(self, volume: Volume, start: int, stop: int) -> Volume:
+        """A smooth field of the model's grid on these planes, 0 outside the brain.
+
+        Unlike an image it does not end at the brain's edge: nothing of it is mixed with the
+        0 around, and what fades towards the edge goes on to fade.
+        """
+        reference = self._prepared.reference
+        planes = select_planes(self._to_model, reference.shape, self._axis, start, stop)
+        field = resample(volume, *planes, average=False)
+        inside = self._prepared.reference_mask[(slice(None),) * self._axis + (slice(start, stop),)]
+        return np.multiply(field, inside, out=field)

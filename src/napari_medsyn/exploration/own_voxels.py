@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medsyn.scans.geometry import Affine, corner_indices, to_world
 from napari_medsyn.scans.preparation.prepared import PreparedStudy
-from napari_medsyn.scans.preparation.resampling import resample, select_planes
+from napari_medsyn.scans.preparation.resampling import as_crop, resample, select_planes
 from napari_medsyn.scans.study import Study
 
 Volume = NDArray[np.float32]
@@ -96,11 +96,17 @@ class OwnVoxels:
     def planes(self, axis: int, start: int, stop: int) -> Volume:
         """Planes [start, stop) of the reference grid, float32.
 
-        Bit exact where the scan is on the reference grid; interpolated as `displaced` does
-        where it is not.
+        Bit exact where the scan is on the reference grid.  Where it is not, the brain is
+        interpolated as `displaced` does, so that a small displacement makes a small difference.
         """
         to_voxels, shape = select_planes(self.to_voxels, _shape(self._inside), axis, start, stop)
-        return resample(self._voxels, to_voxels, shape, order=3, average=False)
+        out = resample(self._voxels, to_voxels, shape, order=3, average=False)
+        if as_crop(to_voxels, _shape(self._voxels), shape) is None:
+            inside = self._inside[(slice(None),) * axis + (slice(start, stop),)]
+            indices = np.array(np.nonzero(inside))
+            indices[axis] += start
+            out[inside] = self.displaced(indices, np.zeros(indices.shape))
+        return out
 
     def displaced(self, indices: NDArray[Any], offsets: NDArray[np.float64]) -> Volume:
         """The scan at places beside voxels of the reference grid.
