@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_medsyn.models.mssg import labels_json, labels_queries
 from napari_medsyn.models.mssg.labels_joint import Joint
@@ -26,8 +26,8 @@ from napari_medsyn.models.mssg.labels_source import (
     recorded,
 )
 from napari_medsyn.models.mssg.labels_support import (
-    ANY,
     LEAST_PERCENTILE,
+    Judge,
     Quantiles,
     Support,
     measure,
@@ -36,11 +36,6 @@ from napari_medsyn.models.mssg.labels_support import (
 __all__ = ["LabelModel", "Recorded", "Support"]
 
 SEXES: Final = ("F", "M")
-#: Each training person is completed so often when the density of the people is measured.
-_COMPLETIONS: Final = 8
-#: Somebody a year older than the oldest is not yet beyond the ages seen.
-_SAME_AGE: Final = 1.0
-_CANDIDATES: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +84,7 @@ class LabelModel:
         scale = AgeScale(float(np.nanmin(every)), float(np.nanmax(every)))
         rng = np.random.default_rng(seed)
         joint = Joint(tuple(fit_source(source, scale, rng) for source in sources), scale)
-        people, cohorts = _completed(joint, sources, rng)
+        people, cohorts = labels_queries.completed(joint, sources, rng)
         return cls(joint, measure(joint, people, cohorts))
 
     @classmethod
@@ -256,9 +251,12 @@ class LabelModel:
         composed model.  Nothing known is inside.
         """
         known, cohort = self._known(values)
-        inside, percentile = self._judge(known, cohort)
-        beyond = tuple(name for name, far in self._beyond(known, cohort).items() if far[0])
-        return Support(bool(inside[0]), float(percentile[0]), beyond)
+        if not known:
+            return Support(True, 100.0)
+        judge = Judge(self.joint, self.quantiles)
+        percentile = float(judge.percentiles(known, cohort)[0])
+        beyond = tuple(name for name, far in judge.beyond(known, cohort).items() if far[0])
+        return Support(percentile >= LEAST_PERCENTILE, percentile, beyond)
 
     def nearest(self, values: Mapping[str, Any], name: str) -> Any:
         """The nearest supported value of covariate `name` when the others stay.
@@ -269,21 +267,21 @@ class LabelModel:
         -------
         The value itself where it is supported; None where there is none, or it is not known.
         """
-        known, cohort = self._known(values)
-        if not _is_known(values.get(name)) or self._judge(known, cohort)[0][0]:
+        if not _is_known(values.get(name)) or self.support(values).is_inside:
             return values.get(name)
         if name in ("sex", "cohort"):
             choices = SEXES if name == "sex" else self.cohorts
             others = [c for c in choices if self.support({**values, name: c}).is_inside]
             return others[0] if others else None
-        here, candidates = float(known[name][0]), self._candidates(name, cohort)
-        volume = self.joint.volumes.get(name)
+        known, cohort = self._known(values)
+        judge, volume = Judge(self.joint, self.quantiles), self.joint.volumes.get(name)
+        candidates = judge.candidates(name, cohort)
         coded = candidates if volume is None else volume.encode(candidates)
         people = {n: np.repeat(value, len(coded)) for n, value in known.items()} | {name: coded}
-        fit = self._judge(people, cohort)[0]
-        if not fit.any():
+        inside = judge.percentiles(people, cohort) >= LEAST_PERCENTILE
+        if not inside.any():
             return None
-        return float(candidates[fit][np.abs(coded[fit] - here).argmin()])
+        return float(candidates[inside][np.abs(coded[inside] - known[name]).argmin()])
 
     # ------------------------------------------------------------ inside
 
@@ -311,77 +309,6 @@ class LabelModel:
         if name not in self.names:
             raise ValueError(f"{name!r} is not one of {', '.join(self.names)}")
         return self._known({n: value for n, value in values.items() if n != name})
-
-    def _judge(
-        self, known: Mapping[str, Array], cohort: int | None
-    ) -> tuple[NDArray[np.bool_], Array]:
-        """Whether N people are inside, and their percentiles."""
-        if not known:
-            return np.ones(1, bool), np.full(1, 100.0)
-        who = ANY if cohort is None else self.cohorts[cohort]
-        held = dict(known)
-        if "age" in known:
-            held["age"] = np.clip(known["age"], *self._ages(cohort))
-        density = self.joint.nodes(held, cohort).log_density
-        percentile = self.quantiles.percentile(who, tuple(known), density)
-        outside = np.any(list(self._beyond(known, cohort).values()), axis=0)
-        percentile = np.where(outside, 0.0, percentile)
-        return percentile >= LEAST_PERCENTILE, percentile
-
-    def _beyond(
-        self, known: Mapping[str, Array], cohort: int | None
-    ) -> dict[str, NDArray[np.bool_]]:
-        """Covariate to whether each of N values lies beyond what was recorded."""
-        found: dict[str, NDArray[np.bool_]] = {}
-        for name, value in known.items():
-            volume = self.joint.volumes.get(name)
-            if name == "sex":
-                low, high, slack = -1.0, 1.0, 0.0
-            elif volume is None:
-                low, high = self._ages(cohort)
-                slack = _SAME_AGE
-            else:
-                low, high = float(volume.encode(volume.low)), float(volume.encode(volume.high))
-                slack = 1e-3
-            found[name] = (value < low - slack) | (value > high + slack)
-        return found
-
-    def _ages(self, cohort: int | None) -> tuple[float, float]:
-        """Youngest and oldest of a cohort, or of all."""
-        own = None if cohort is None else self.joint.sources[cohort].age
-        every = [source.age for source in self.joint.sources if source.age is not None]
-        ages = every if own is None else [own]
-        return min(age.low for age in ages), max(age.high for age in ages)
-
-    def _candidates(self, name: str, cohort: int | None) -> Array:
-        if name == "age":
-            low, high = self._ages(cohort)
-            return np.arange(np.ceil(low), np.floor(high) + 1)
-        volume = self.joint.volumes[name]
-        spaced = np.geomspace(max(volume.low, 1e-2), volume.high, _CANDIDATES)
-        rounded = np.unique([float(f"{ml:.2g}") for ml in spaced])
-        return rounded[(rounded >= volume.low) & (rounded <= volume.high)]
-
-
-def _completed(
-    joint: Joint, sources: Sequence[Recorded], rng: np.random.Generator
-) -> tuple[dict[str, Array], Array]:
-    """Every training person several times, each time completed anew, and their cohorts."""
-    people: list[dict[str, Array]] = []
-    cohorts: list[int] = []
-    for cohort, source in enumerate(sources):
-        columns = {n: c for n in ("age", "sex", *VOLUMES) if (c := recorded(source.labels, n)) is not None}
-        for row in range(len(next(iter(columns.values())))):
-            known = {n: c[row : row + 1] for n, c in columns.items() if np.isfinite(c[row])}
-            if "sex" in known:
-                known["sex"] = 2 * known["sex"] - 1
-            known |= {n: v.encode(known[n]) for n, v in joint.volumes.items() if n in known}
-            for _ in range(_COMPLETIONS):
-                uniforms = rng.random(2 + len(joint.volumes))
-                people.append(labels_queries.draw(joint, known, cohort, uniforms)[0])
-                cohorts.append(cohort)
-    names = ("age", "sex", *joint.volumes)
-    return {n: np.concatenate([p[n] for p in people]) for n in names}, np.array(cohorts)
 
 
 def _is_known(value: Any) -> bool:

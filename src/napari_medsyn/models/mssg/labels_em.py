@@ -53,15 +53,13 @@ def choose(rows: Array, sex: Array, rng: np.random.Generator) -> Fitted:
     if not most:
         raise ValueError(f"a mixture needs at least {PEOPLE_EACH} people, here are {len(rows)}")
     shifts = (False, True) if len(np.unique(sex)) == 2 else (False,)
-    best: Fitted | None = None
+    found: list[Fitted] = []
     for components in range(1, most + 1):
         fits = [fit(rows, sex, components, with_sex, rng) for with_sex in shifts]
-        found = min((f for f in fits if f is not None), key=lambda f: f.bic, default=None)
-        if best is None or (found is not None and found.bic < best.bic):
-            best = found
-        elif components - len(best.mixture.weights) == _PATIENCE:
+        found += [fitted for fitted in fits if fitted is not None]
+        best = min(found, key=lambda fitted: fitted.bic)
+        if components - len(best.mixture.weights) == _PATIENCE:
             break
-    assert best is not None  # one component has everybody
     return best
 
 
@@ -100,24 +98,24 @@ def _start(rows: Array, components: int, rng: np.random.Generator) -> Array:
         share = gap / gap.sum() if gap.sum() > 0 else None
         centres.append(scaled[rng.choice(len(rows), p=share)])
     gaps = np.square(scaled[:, None] - np.array(centres)).sum(-1)
-    return np.eye(components)[gaps.argmin(1)]
+    hard: Array = np.eye(components)[gaps.argmin(1)]
+    return hard
 
 
 def _expect_and_maximise(
     rows: Array, sex: Array, design: Array, responsibilities: Array
 ) -> tuple[float, Mixture] | None:
-    every, before = tuple(range(rows.shape[1])), -np.inf
-    for _ in range(_STEPS):
+    every, before, step = tuple(range(rows.shape[1])), -np.inf, 0
+    while True:
         mixture = _maximise(rows, design, responsibilities)
         if mixture is None:
             return None
         log_joint = mixture.log_joint(rows, sex, every)
         log_density = logsumexp(log_joint)
-        now = float(log_density.sum())
-        if now - before < _TOLERANCE * len(rows):
-            break
+        now, step = float(log_density.sum()), step + 1
+        if now - before < _TOLERANCE * len(rows) or step == _STEPS:
+            return now, mixture
         responsibilities, before = np.exp(log_joint - log_density[:, None]), now
-    return now, mixture
 
 
 def _maximise(rows: Array, design: Array, responsibilities: Array) -> Mixture | None:
@@ -144,4 +142,5 @@ def _floored(covariance: Array, spread: Array) -> Array:
     scaled = covariance / np.outer(spread, spread)
     values, vectors = np.linalg.eigh(scaled)
     kept = (vectors * np.maximum(values, LEAST_VARIANCE)) @ vectors.T
-    return (kept + kept.T) / 2 * np.outer(spread, spread)
+    covariance = (kept + kept.T) / 2 * np.outer(spread, spread)
+    return covariance

@@ -4,7 +4,7 @@
 
 The volumes of a person who belongs to a source that does not record them come from the other
 source's conditional given age and sex (Lai et al., MIDL 2024).  What is not known is summed out
-exactly, over the cohorts, `CELLS` cells of age and both sexes.
+exactly, over the cohorts, the cells of age (`labels_beta.CELLS`) and both sexes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_medsyn.models.mssg.labels_beta import CELLS
+from napari_medsyn.models.mssg.labels_beta import Beta
+from napari_medsyn.models.mssg.labels_logistic import Logistic
 from napari_medsyn.models.mssg.labels_mixture import Array, Conditional, logsumexp
 from napari_medsyn.models.mssg.labels_source import AgeScale, SourceModel, Volume
 
@@ -103,7 +104,9 @@ class Joint:
             cohorts,
         )
 
-    def line(self, target: str, years: Array, sex: Array, known: Mapping[str, Array]) -> Conditional:
+    def line(
+        self, target: str, years: Array, sex: Array, known: Mapping[str, Array]
+    ) -> Conditional:
         """p(target | age, sex, other volumes of its source).
 
         Parameters
@@ -118,33 +121,32 @@ class Joint:
 
     def _ages(self, known: Array | None, cohorts: tuple[int, ...]) -> tuple[Array, Array, Array]:
         """Years, width and log weight, each (N or 1, C, A, 1)."""
-        betas = [self._recording("age", index).age for index in cohorts]
-        assert all(betas)
+        betas = [self._age(index) for index in cohorts]
         if known is not None:
-            logs = [beta.log_density(known) for beta in betas if beta is not None]
+            logs = [beta.log_density(known) for beta in betas]
             years = np.repeat(known[:, None, None, None], len(cohorts), axis=1)
             return years, np.zeros_like(years), np.stack(logs, 1)[..., None, None]
-        edges = np.stack([beta.edges for beta in betas if beta is not None])
-        logs = [beta.log_masses() for beta in betas if beta is not None]
-        middle, width = (edges[:, 1:] + edges[:, :-1]) / 2, np.diff(edges, axis=1)
-        years, widths, weights = middle[None], width[None], np.stack(logs)[None]
-        assert years.shape[-1] == CELLS
-        return years[..., None], widths[..., None], weights[..., None]
+        edges = np.stack([beta.edges for beta in betas])[None, ..., None]
+        masses = np.stack([beta.log_masses() for beta in betas])[None, ..., None]
+        return (edges[:, :, 1:] + edges[:, :, :-1]) / 2, np.diff(edges, axis=2), masses
 
     def _log_sex(self, years: Array, sex: Array, cohorts: tuple[int, ...]) -> Array:
         parts = []
         for column, index in enumerate(cohorts):
-            source = self._recording("sex", index)
-            assert source.sex is not None
+            given, ages = self._sex(index)
             here = years[:, column : column + 1]
-            if source.age is not None:
-                here = np.clip(here, source.age.low, source.age.high)
-            parts.append(source.sex.log_probability(self.scale.encode(here), sex))
+            if ages is not None:
+                here = np.clip(here, ages.low, ages.high)
+            parts.append(given.log_probability(self.scale.encode(here), sex))
         return np.concatenate(parts, axis=1)
 
-    def _recording(self, what: str, index: int) -> SourceModel:
-        """Source `index`, or the first that has recorded what it has not."""
+    def _age(self, index: int) -> Beta:
+        """Ages of a source; those of the other where it has recorded none."""
+        every = [source.age for source in self.sources if source.age is not None]
+        return self.sources[index].age or every[0]
+
+    def _sex(self, index: int) -> tuple[Logistic, Beta | None]:
+        """Sex given age, and the ages it was fitted on; those of the other where it has none."""
+        every = [(source.sex, source.age) for source in self.sources if source.sex is not None]
         own = self.sources[index]
-        if getattr(own, what) is not None:
-            return own
-        return next(source for source in self.sources if getattr(source, what) is not None)
+        return every[0] if own.sex is None else (own.sex, own.age)

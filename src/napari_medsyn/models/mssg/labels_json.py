@@ -5,10 +5,18 @@ Only names, finite numbers of a bounded size and short lists are read; nothing i
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from napari_medsyn.errors import UnusableModel
 from napari_medsyn.models.mssg.labels_beta import Beta
@@ -21,6 +29,7 @@ from napari_medsyn.models.mssg.labels_source import (
     Transform,
     Volume,
 )
+from napari_medsyn.models.mssg.labels_support import ANY, subset
 
 #: More than any fit can give; a larger file is something else.
 COMPONENTS, DIMENSIONS, LEVELS, SUBSETS = 32, 1 + len(VOLUMES), 32, 2 ** (2 + len(VOLUMES))
@@ -200,6 +209,12 @@ class LabelPart(_Part):
         for what in ("age", "sex"):
             if all(getattr(source, what) is None for source in self.sources):
                 raise ValueError(f"no source has recorded {what}")
+        covariates, stored = ("age", "sex", *volumes), self.support.quantiles
+        wanted = {
+            subset(n) for k in range(len(covariates)) for n in combinations(covariates, k + 1)
+        }
+        if set(stored) != {*names, ANY} or any(set(s) != wanted for s in stored.values()):
+            raise ValueError("the quantiles of support are not those of these sources")
         return self
 
 

@@ -23,7 +23,7 @@ _BISECTIONS = 40
 
 
 def logsumexp(x: Array) -> Array:
-    """log sum exp over the last axis; SciPy's takes ten times as long for a few numbers."""
+    """Log-sum-exp over the last axis; SciPy's takes ten times as long for a few numbers."""
     top = x.max(-1)
     value: Array = top + np.log(np.exp(x - top[..., None]).sum(-1))
     return value
@@ -75,9 +75,7 @@ class Mixture:
         # z = L^-1 (x - mu): its squared length is Mahalanobis's.
         z = np.einsum("kij,...kj->...ki", inverses, points[..., None, :] - centres)
         log_volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        value: Array = (
-            log_weights - log_volume - 0.5 * (len(keep) * LOG_2PI + np.square(z).sum(-1))
-        )
+        value: Array = log_weights - log_volume - 0.5 * (len(keep) * LOG_2PI + np.square(z).sum(-1))
         return value
 
     def log_density(self, x: ArrayLike, sex: ArrayLike) -> Array:
@@ -110,7 +108,9 @@ class Mixture:
             S_xy = self.covariances[:, chosen, target]
             gain = np.linalg.solve(self.covariances[:, chosen][:, :, chosen], S_xy[..., None])
             gain = gain[..., 0]
-            mean = mean + np.einsum("...kj,kj->...k", points[..., None, :] - centres[..., chosen], gain)
+            mean = mean + np.einsum(
+                "...kj,kj->...k", points[..., None, :] - centres[..., chosen], gain
+            )
             variance = variance - (gain * S_xy).sum(1)
         return Conditional(log_weights, mean, np.sqrt(variance))
 
@@ -173,7 +173,8 @@ class Conditional:
         moment = self.means * mass + self.deviations * (_phi(a) - _phi(b))
         weights = np.exp(self.log_weights)
         mean = (weights * moment).sum(-1) / np.maximum((weights * mass).sum(-1), _LEAST_SHARE)
-        return np.clip(mean, self.low, self.high)
+        clipped: Array = np.clip(mean, self.low, self.high)
+        return clipped
 
     def quantile(self, share: ArrayLike) -> Array:
         """(...) value below which `share` (...) of the probability lies."""
@@ -187,7 +188,8 @@ class Conditional:
             middle = (low + high) / 2
             under = self._uncut(middle) < wanted
             low, high = np.where(under, middle, low), np.where(under, high, middle)
-        return np.clip((low + high) / 2, self.low, self.high)
+        found: Array = np.clip((low + high) / 2, self.low, self.high)
+        return found
 
 
 def _phi(z: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 
 from napari_medsyn.models.mssg.labels_joint import Joint
 from napari_medsyn.models.mssg.labels_mixture import Array
+from napari_medsyn.models.mssg.labels_source import VOLUMES, Recorded, recorded
 
+#: Each training person is completed so often when the density of the people is measured.
+COMPLETIONS: Final = 8
 _BISECTIONS: Final = 50
 
 
@@ -31,7 +34,9 @@ def draw(
     """
     nodes = joint.nodes(known, cohort)
     rising = np.cumsum(nodes.posterior.ravel())
-    flat = min(int(np.searchsorted(rising, uniforms[0] * rising[-1], side="right")), rising.size - 1)
+    flat = min(
+        int(np.searchsorted(rising, uniforms[0] * rising[-1], side="right")), rising.size - 1
+    )
     at = np.unravel_index(flat, nodes.posterior.shape)
     age = nodes.years[at] + (uniforms[1] - 0.5) * nodes.width[at]
     person = {"age": np.array([age]), "sex": np.array([nodes.sex[at]])}
@@ -41,6 +46,29 @@ def draw(
             line = joint.line(name, person["age"], person["sex"], person)
             person[name] = line.quantile(np.array([uniform]))
     return person, nodes.cohorts[int(at[1])]
+
+
+def completed(
+    joint: Joint, sources: Sequence[Recorded], rng: np.random.Generator
+) -> tuple[dict[str, Array], Array]:
+    """Every training person several times, each time completed anew, and their cohorts."""
+    people: list[dict[str, Array]] = []
+    cohorts: list[int] = []
+    for cohort, source in enumerate(sources):
+        columns = {
+            n: c for n in ("age", "sex", *VOLUMES) if (c := recorded(source.labels, n)) is not None
+        }
+        for row in range(len(next(iter(columns.values())))):
+            known = {n: c[row : row + 1] for n, c in columns.items() if np.isfinite(c[row])}
+            if "sex" in known:
+                known["sex"] = 2 * known["sex"] - 1
+            known |= {n: v.encode(known[n]) for n, v in joint.volumes.items() if n in known}
+            for _ in range(COMPLETIONS):
+                uniforms = rng.random(2 + len(joint.volumes))
+                people.append(draw(joint, known, cohort, uniforms)[0])
+                cohorts.append(cohort)
+    names = ("age", "sex", *joint.volumes)
+    return {n: np.concatenate([p[n] for p in people]) for n in names}, np.array(cohorts)
 
 
 def mean(joint: Joint, known: Mapping[str, Array], cohort: int | None, name: str) -> float:

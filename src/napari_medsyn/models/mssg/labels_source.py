@@ -139,7 +139,8 @@ class SourceModel:
         sex : (...) -1 for F, +1 for M.
         known : other volumes of this source, encoded, (...); may be empty.
         """
-        assert self.mixture is not None
+        if self.mixture is None:
+            raise ValueError(f"{self.name} has recorded no volumes")
         names = [volume.name for volume in self.volumes]
         others = [name for name in names if name in known and name != target]
         first = int(self.given_age)
@@ -148,7 +149,11 @@ class SourceModel:
             years = np.clip(years, self.age.low, self.age.high)
         columns = [scale.encode(years)] * first + [known[name] for name in others]
         shape = np.broadcast_shapes(*(column.shape for column in columns), np.shape(sex))
-        x = np.stack([np.broadcast_to(c, shape) for c in columns], -1) if keep else np.empty((*shape, 0))
+        x = (
+            np.stack([np.broadcast_to(c, shape) for c in columns], -1)
+            if keep
+            else np.empty((*shape, 0))
+        )
         signs = np.broadcast_to(np.asarray(sex, np.float64), shape)
         volume = self.volumes[names.index(target)]
         line = self.mixture.conditional(x, signs, keep, first + names.index(target))
