@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import nibabel
+import numpy as np
 import pytest
+from tests import _people
+from tests._fakes import make_scan
+from tests._people import WARNING, make_covariate_judge
 
 from napari_medsyn import cli
 
@@ -115,3 +121,87 @@ def test_files_are_not_replaced_unless_that_is_said(run, out, capsys):
         refusal(capsys)
     )
     assert (out / "difference_T1.nii.gz").read_bytes() == b"mine"
+
+
+# ---- what is computed ------------------------------------------------------------------
+
+
+def test_files_are_written_and_named_and_what_was_found_is_told(run, out, t1, capsys):
+    assert run("--set", "age=60", "--from", "sex=M") == 0
+    names = ("counterfactual_T1.nii.gz", "difference_T1.nii.gz", "jacobian_T1.nii.gz")
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-4:] == [str(out / name) for name in (*names, "provenance.json")]
+    rows = {line.split("│")[1].strip(): line for line in printed.splitlines() if "│" in line}
+    assert [cell.strip() for cell in rows["Age"].split("│")[2:-1]] == [
+        "44 years",
+        "estimated",
+        "60 years",
+    ]
+    assert [cell.strip() for cell in rows["Sex"].split("│")[2:-1]] == ["M", "stated", "own"]
+    assert "PSNR 28.2 dB within the brain" in printed
+    assert "not for diagnosis" in printed
+    image, scan = nibabel.load(out / names[0]), nibabel.load(t1)
+    np.testing.assert_array_equal(image.affine, scan.affine)
+    brain = scan.get_fdata() > 0
+    np.testing.assert_allclose(image.get_fdata() - scan.get_fdata(), 16.0 * brain, atol=1e-4)
+    record = json.loads((out / "provenance.json").read_text())
+    assert record["counterfactual"]["asked"] == {"age": 60.0, "sex": "M"}
+    assert str(t1) not in json.dumps(record)
+
+
+def test_own_leaves_the_scan_as_it_is(run, out):
+    assert run("--set", "age=70", "--set", "age=own") == 0
+    assert not nibabel.load(out / "difference_T1.nii.gz").get_fdata().any()
+
+
+def test_a_poor_reconstruction_is_warned_of_on_standard_error(run, capsys):
+    assert run("--set", "age=60", "--from", "age=25") == 0
+    captured = capsys.readouterr()
+    assert f"medsyn: {WARNING}" in captured.err
+    assert WARNING not in captured.out
+
+
+def test_overwrite_replaces(run, out, capsys):
+    assert run("--set", "age=60") == 0
+    before = (out / "difference_T1.nii.gz").read_bytes()
+    assert run("--set", "age=70") == 2
+    assert run("--set", "age=70", "--overwrite") == 0
+    assert (out / "difference_T1.nii.gz").read_bytes() != before
+
+
+def test_the_preparation_is_asked_for_what_the_options_say(run, out):
+    assert run("--set", "age=60", "--n4", "--register", "never") == 0
+    options = json.loads((out / "provenance.json").read_text())["options"]
+    assert (options["bias_field"], options["register"]) == (True, "never")
+
+
+def test_a_model_that_fails_ends_with_1_and_leaves_nothing(run, out, capsys):
+    assert run("--set", "mirror=true") == 1
+    assert "The model failed (ZeroDivisionError: a bug in the model)" in refusal(capsys)
+    assert not out.exists()
+
+
+def test_ctrl_c_leaves_nothing(run, out, capsys, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_people.People, "render", interrupt)
+    assert run("--set", "age=60") == 130
+    assert "interrupted; nothing was written" in refusal(capsys)
+    assert not out.exists()
+
+
+def test_the_judge_measures_scan_and_counterfactual(run, out, models, capsys):
+    make_covariate_judge(models / "judge")
+    assert run("--set", "age=60", "--judge") == 0
+    printed = capsys.readouterr().out
+    assert "the counterfactual is SYNTHETIC" in printed
+    (row,) = [line for line in printed.splitlines() if "Brightness" in line]
+    _, asked, scan, after, *_ = (cell.strip() for cell in row.split("│")[1:-1])
+    brightest = make_scan("T1").voxels.max() / 100
+    assert asked == ""
+    assert float(scan) == pytest.approx(brightest, abs=5e-3)
+    assert float(after) == pytest.approx(brightest + 0.16, abs=5e-3)
+    measured = json.loads((out / "provenance.json").read_text())["counterfactual"]["measured"]
+    assert measured["scan"]["brightness"] == pytest.approx(brightest)
+    assert measured["counterfactual"][0]["brightness"] == pytest.approx(brightest + 0.16)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from napari_medsyn.exploration.counterfactual_judging import Measured
-    from napari_medsyn.exploration.counterfactual_results import Counterfactual
+    from napari_medsyn.exploration.counterfactual_results import Counterfactual, Findings
     from napari_medsyn.registry.parts import Reading
 
 #: What a column says of a covariate that was left alone.
@@ -21,6 +21,8 @@ _OWN: Final = "own"
 
 def show_findings(made: Counterfactual) -> None:
     """Each covariate with the patient's value, where it is from, and what was asked for."""
+    from napari_medsyn.scans.provenance import PURPOSE
+
     table = _table("What the inversion found, and what was asked for")
     table.add_column("Covariate")
     table.add_column("Patient", justify="right")
@@ -32,8 +34,16 @@ def show_findings(made: Counterfactual) -> None:
         patient = "" if own is None else with_unit(made, name, own)
         table.add_row(_label(made, name), patient, origin, _asked(made, name))
     _print(table)
-    if math.isfinite(made.findings.psnr_db):
-        show(f"Reconstruction of the scan: PSNR {made.findings.psnr_db:.1f} dB within the brain")
+    _show_reconstruction(made.findings)
+    show(f"{PURPOSE}.")
+
+
+def _show_reconstruction(findings: Findings) -> None:
+    if not math.isfinite(findings.psnr_db):
+        return
+    alone = findings.psnr_alone_db
+    of_which = "" if alone is None else f" ({alone:.1f} dB by the model's style alone)"
+    show(f"Reconstruction of the scan: PSNR {findings.psnr_db:.1f} dB within the brain{of_which}")
 
 
 def show_measured(made: Counterfactual, measured: Measured) -> None:
@@ -116,11 +126,11 @@ def _label(made: Counterfactual, name: str) -> str:
 
 
 def _table(title: str) -> Table:
+    """An empty table, below its title: in a table rich would break it at the table's width."""
     from rich.table import Table
 
-    from napari_medsyn.scans.provenance import PURPOSE
-
-    return Table(title=title, caption=f"{PURPOSE}.")
+    show(f"{title}:")
+    return Table()
 
 
 def _print(table: Table) -> None:

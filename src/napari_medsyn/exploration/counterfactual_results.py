@@ -39,13 +39,17 @@ class Findings:
     own : covariate to the patient's value; None where it is unknown.
     origins : covariate to where the value is from: "stated" by the user, "from the file",
         "estimated" by the model, or "unknown".
-    psnr_db : of the reconstruction within the brain, against the scan; dB.
+    psnr_db : of the reconstruction within the brain, against the scan; dB, data range 1
+        (the 99.5th percentile of the brain).
+    psnr_alone_db : of what the model can say of the person in its own terms, without what
+        was found for this scan alone; None where the model does not tell.
     warning : why the reconstruction is not to be relied on; "" where it is.
     """
 
     own: Mapping[str, Any]
     origins: Mapping[str, str]
     psnr_db: float
+    psnr_alone_db: float | None = None
     warning: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +59,7 @@ class Findings:
             "own": dict(self.own),
             "origins": dict(self.origins),
             "psnr_db": psnr,
+            "psnr_alone_db": self.psnr_alone_db,
             "warning": self.warning,
         }
 

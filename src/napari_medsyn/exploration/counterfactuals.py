@@ -249,5 +249,6 @@ def _findings(session: Session, card: ModelCard, stated: Mapping[str, Any]) -> F
         own={name: own.get(name) for name in card.covariates},
         origins=origins,
         psnr_db=float(found.get("psnr_db", float("nan"))),
+        psnr_alone_db=found.get("psnr_without_remainder_db"),
         warning=str(found.get("warning", "")),
     )
