@@ -1,0 +1,76 @@
+"""A few steps of the recipe, and what each turn moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.mssg.stack._people import PlainLabels, source
+
+from training.harness.machine import Machine
+from training.harness.run import Run
+from training.mssg.stack.config import Config
+from training.mssg.stack.losses import HEADS
+from training.mssg.stack.people import People
+from training.mssg.stack.recipe import StackRecipe
+
+MACHINE = Machine.of("cpu", "float32")
+CONFIG = Config(steps=4, batch=4, precision="float32", ramp_from=0.0, ramp_to=0.1)
+
+
+@pytest.fixture(scope="module")
+def both() -> list[People]:
+    return [People.of(source(name, 3), PlainLabels(), seed=0) for name in ("ixi", "ms")]
+
+
+def new_run(people: list[People], out: Path) -> Run[object]:
+    torch.manual_seed(0)
+    return Run(StackRecipe(CONFIG, MACHINE, people), CONFIG, out)
+
+
+def test_both_networks_move_and_stay_finite(both: list[People], tmp_path: Path) -> None:
+    run = new_run(both, tmp_path)
+    before = {n: [p.clone() for p in run.players[n].network.parameters()] for n in run.players}
+    run.make_step(run.batch(0))
+    run.make_step(run.batch(1))
+    for name, player in run.players.items():
+        after = list(player.network.parameters())
+        assert all(bool(p.isfinite().all()) for p in after)
+        moved = [not torch.equal(a, b) for a, b in zip(before[name], after, strict=True)]
+        assert sum(moved) > 0.9 * len(moved)
+
+
+def test_regularisation_is_lazy(both: list[People], tmp_path: Path) -> None:
+    run = new_run(both, tmp_path)
+    recipe = run.recipe
+    counted = [
+        [turn.player for turn in recipe.turns(step, run.batch(0))] for step in (0, 1, 15, 16)
+    ]
+    lazy, usual = ["discriminator", "discriminator", "generator"], ["discriminator", "generator"]
+    assert counted == [lazy, usual, usual, lazy]
+
+
+def test_the_generator_s_turn_leaves_the_discriminator_alone(
+    both: list[People], tmp_path: Path
+) -> None:
+    run = new_run(both, tmp_path)
+    *_, last = run.recipe.turns(1, run.batch(0))
+    run.players["discriminator"].network.zero_grad()
+    last.loss.backward()
+    assert all(p.grad is None for p in run.players["discriminator"].network.parameters())
+
+
+def test_a_baseline_is_not_asked_for_what_nobody_taught(both: list[People]) -> None:
+    assert StackRecipe(CONFIG, MACHINE, both).taught.all()
+    taught = StackRecipe(CONFIG, MACHINE, both[:1]).taught
+    assert [name for name, is_taught in zip(HEADS, taught, strict=True) if not is_taught] == [
+        "lesions"
+    ]
+
+
+def test_sheets_are_drawn(both: list[People], tmp_path: Path) -> None:
+    run = new_run(both, tmp_path)
+    run.look()
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert [name.split("-")[1][:4] for name in names] == ["made", "real", "swep"]
