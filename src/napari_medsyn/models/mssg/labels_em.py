@@ -120,27 +120,26 @@ def _expect_and_maximise(
 
 def _maximise(rows: Array, design: Array, responsibilities: Array) -> Mixture | None:
     """Weighted least squares on the design (1, sex) for each component; None if one is empty."""
-    D, spread = rows.shape[1], rows.std(0)
+    N, D = rows.shape
+    shares = responsibilities.sum(0)
+    if shares.min() < D + 1:
+        return None
     # Where all people of a component are of one sex, the shift stays 0.
     prior = np.diag([0.0, 1e-3][: design.shape[1]])
-    means, shifts, covariances = [], [], []
-    for share in responsibilities.T:
-        if share.sum() < D + 1:
-            return None
-        weighted = design.T * share
-        coefficients = np.linalg.solve(weighted @ design + prior, weighted @ rows)
-        left = rows - design @ coefficients
-        means.append(coefficients[0])
-        shifts.append(coefficients[1] if len(coefficients) == 2 else np.zeros(D))
-        covariances.append(_floored((left.T * share) @ left / share.sum(), spread))
-    weights = responsibilities.sum(0) / len(rows)
-    return Mixture(weights, np.array(means), np.array(shifts), np.array(covariances))
+    weighted = design.T * responsibilities.T[:, None]
+    coefficients = np.linalg.solve(weighted @ design + prior, weighted @ rows)
+    left = rows - design @ coefficients
+    scatter = (np.swapaxes(left, 1, 2) * responsibilities.T[:, None]) @ left
+    covariances = _floored(scatter / shares[:, None, None], rows.std(0))
+    without = np.zeros_like(coefficients[:, 0])
+    shifts = coefficients[:, 1] if design.shape[1] == 2 else without
+    return Mixture(shares / N, coefficients[:, 0], shifts, covariances)
 
 
-def _floored(covariance: Array, spread: Array) -> Array:
-    """`covariance` with no direction narrower than `LEAST_VARIANCE` of the data's variance."""
-    scaled = covariance / np.outer(spread, spread)
-    values, vectors = np.linalg.eigh(scaled)
-    kept = (vectors * np.maximum(values, LEAST_VARIANCE)) @ vectors.T
-    covariance = (kept + kept.T) / 2 * np.outer(spread, spread)
-    return covariance
+def _floored(covariances: Array, spread: Array) -> Array:
+    """(K, D, D) with no direction narrower than `LEAST_VARIANCE` of the data's variance."""
+    scale = np.outer(spread, spread)
+    values, vectors = np.linalg.eigh(covariances / scale)
+    kept = (vectors * np.maximum(values, LEAST_VARIANCE)[:, None]) @ np.swapaxes(vectors, 1, 2)
+    symmetric: Array = (kept + np.swapaxes(kept, 1, 2)) / 2 * scale
+    return symmetric
