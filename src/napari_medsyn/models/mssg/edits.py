@@ -95,8 +95,10 @@ def compose(net: MultiSourceGenerator, found: Found, target: Target) -> Composed
     d = to_patient(u, found.back) - found.home
     own = found.coefficients.appearance
     painted = head.painted(own + step.appearance) - head.painted(own)
-    lesions = _lesion_change(head, found, target, u)
-    return Composed(u, d, head.volume(painted) + head.lesion_contrast[0] * lesions)
+    change = head.volume(painted)
+    if not torch.equal(target.own_ml, target.target_ml):
+        change += head.lesion_contrast[0] * _more_lesions(head, found, target, u)
+    return Composed(u, d, change)
 
 
 def difference(net: MultiSourceGenerator, target: Target) -> Coefficients:
@@ -120,15 +122,13 @@ def render(composed: Composed, patient: Patient, slices: Sequence[int]) -> Slice
     return Slices(change, millimetres, _jacobian(composed.d, patient, slices))
 
 
-def _lesion_change(head: TemplateHead, found: Found, target: Target, u: Tensor) -> Tensor:
+def _more_lesions(head: TemplateHead, found: Found, target: Target, u: Tensor) -> Tensor:
     """(1, 1, *SHAPE) share of lesion that the target has over the own load, template space.
 
     The scan shows the patient's own lesions, and the displacement carries them along; only
     the load that is added or taken away is painted, where the style says that lesions grow
     in this person.  Both loads are placed in the counterfactual anatomy.
     """
-    if torch.equal(target.own_ml, target.target_ml):
-        return u.new_zeros(1, 1, *SHAPE)
     place = found.coefficients.lesion
     own, there = (head.lesion_share(place, ml, u) for ml in (target.own_ml, target.target_ml))
     return there - own
@@ -148,10 +148,23 @@ def _jacobian(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
     the tissue has become smaller.  Central differences; the fade keeps the ends at 0.
     """
     last = SHAPE[2] - 1
-    below = _faded(d, patient, [max(0, k - 1) for k in slices])
-    above = _faded(d, patient, [min(last, k + 1) for k in slices])
-    here = _faded(d, patient, slices)
-    columns = [torch.gradient(here, dim=1)[0], torch.gradient(here, dim=2)[0], (above - below) / 2]
-    gradient = torch.stack(columns, -1).permute(1, 2, 3, 0, 4)
-    determinant: Tensor = torch.linalg.det(gradient + torch.eye(3, device=d.device))
-    return -determinant.clamp(min=LEAST).log()
+    around = sorted({min(max(k + step, 0), last) for k in slices for step in (-1, 0, 1)})
+    place = {k: i for i, k in enumerate(around)}
+    fine = _faded(d, patient, around)
+    below = fine[..., [place[max(k - 1, 0)] for k in slices]]
+    above = fine[..., [place[min(k + 1, last)] for k in slices]]
+    here = fine[..., [place[k] for k in slices]]
+    x, y = torch.gradient(here, dim=(1, 2))
+    determinant = _determinant(x, y, (above - below) / 2)
+    return determinant.clamp(min=LEAST).reciprocal().log()
+
+
+def _determinant(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """(…) determinant of the identity plus the matrix of columns `x`, `y`, `z`, each (3, …)."""
+    a, b, c = x[0] + 1, y[1] + 1, z[2] + 1
+    determinant: Tensor = (
+        a * (b * c - z[1] * y[2])
+        - y[0] * (x[1] * c - z[1] * x[2])
+        + z[0] * (x[1] * y[2] - b * x[2])
+    )
+    return determinant

@@ -24,7 +24,7 @@ from napari_medsyn.models.mssg import edits
 from napari_medsyn.models.mssg.encoder import PREFIX, Encoder, EncoderSizes
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes, mixed
 from napari_medsyn.models.mssg.head import Composed, sample
-from napari_medsyn.models.mssg.inversion import STEPS, Found, Inversion, Patient
+from napari_medsyn.models.mssg.inversion import Effort, Found, Inversion, Patient
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.models.mssg.lattice import SHAPE, coarser
 
@@ -105,11 +105,13 @@ class Known:
     ----------
     style : (1, w) the encoder's guess; None without an encoder.
     guess : the covariates that the encoder reads off the scan; empty without one.
+    own : the patient's own covariates, by those stated.
     inversions : those under way and done, by the patient's own covariates.
     """
 
     style: Tensor | None
     guess: Mapping[str, Any]
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
     inversions: dict[str, Inversion] = field(default_factory=dict)
 
 
@@ -135,6 +137,8 @@ class MSSGFamily:
         self.card = card
         self.net = net.to(device).eval().requires_grad_(False)
         self.encoder = None if encoder is None else encoder.to(device).eval().requires_grad_(False)
+        #: Of inversions that are begun from now on.
+        self.effort = Effort()
         self._labels = labels
         self._device = device
         #: By content hash, the last used at the end.
@@ -156,9 +160,9 @@ class MSSGFamily:
         """Steps of the inversion that are left, what is on screen, then slabs outwards."""
         regions: list[Region] = []
         if controls.get(TASK, GENERATE) != GENERATE and self._patient is not None:
-            left = self._inversion(self._patient, controls).left
-            phases = (f"Inverting {STEPS - n} of {STEPS}" for n in range(left - 1, -1, -1))
-            regions += [Region((), phase) for phase in phases]
+            left, steps = self._inversion(self._patient, controls).left, self.effort.steps
+            done = range(steps - left + 1, steps + 1)
+            regions += [Region((), f"Inverting {number} of {steps}") for number in done]
         middle = float(np.mean(first)) if len(first) else 0.0
         rest = sorted(set(slices) - set(first), key=lambda k: (abs(k - middle), k))
         slabs = [rest[i : i + TOGETHER] for i in range(0, len(rest), TOGETHER)]
@@ -206,7 +210,9 @@ class MSSGFamily:
         z = [latent(number, self.net.sizes.z)[None].to(self._device) for number in seeds]
         own, other = (self.net.style(each, labels, psi) for each in z)
         styles = mixed(own, other, finest) + self._push(controls)
-        return self.net.head.compose(self.net.coefficients(styles), load_ml)
+        # The folding is who the person is: it stays, whatever is mixed in.
+        coefficients = self.net.coefficients(styles, self.net.fold(z[0]))
+        return self.net.head.compose(coefficients, load_ml)
 
     def _reconstructed(self, patient: Patient, controls: ControlValues, region: Region) -> Rendered:
         """Slices of the patient as the inversion gives them, and what it has found."""
@@ -248,7 +254,9 @@ class MSSGFamily:
         key = repr([own[name] for name in COVARIATES])
         if key not in known.inversions:
             labels, load_ml = self._vector(own)
-            known.inversions[key] = Inversion(self.net, patient, labels, load_ml, known.style)
+            known.inversions[key] = Inversion(
+                self.net, patient, labels, load_ml, known.style, self.effort
+            )
         return known.inversions[key]
 
     def _own(self, patient: Patient, controls: ControlValues) -> dict[str, Any]:
@@ -256,10 +264,16 @@ class MSSGFamily:
 
         What an inversion gives as the patient's own leads, stated, to the same inversion.
         """
-        stated = {k: v for k, v in (controls.get(OWN) or {}).items() if v is not None}
-        guess = {k: v for k, v in self._of(patient).guess.items() if v is not None}
-        filled = self._labels.complete({**_UNKNOWN, **guess, **stated}, np.random.default_rng(0))
-        return {name: stated.get(name, self._snapped(name, filled[name])) for name in COVARIATES}
+        known = self._of(patient)
+        said = controls.get(OWN) or {}
+        stated = {name: said[name] for name in COVARIATES if said.get(name) is not None}
+        key = repr(stated)
+        if key not in known.own:
+            values = {**_UNKNOWN, **known.guess, **stated}
+            filled = self._labels.complete(values, np.random.default_rng(0))
+            own = {name: self._snapped(name, filled[name]) for name in COVARIATES}
+            known.own[key] = {**own, **stated}
+        return known.own[key]
 
     def _of(self, patient: Patient) -> Known:
         """What is known of the patient, with the encoder's guess made."""
@@ -285,7 +299,7 @@ class MSSGFamily:
 
     def _vector(self, values: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """Label vector (1, 5) and lesion load (1,), ml, of complete covariates."""
-        vector = self._labels.encode(values, values["cohort"])
+        vector = self._labels.encode(values)
         labels = torch.from_numpy(np.asarray(vector, np.float32))[None]
         return labels.to(self._device), torch.tensor(
             [float(values["lesions"])], device=self._device
@@ -300,7 +314,8 @@ class MSSGFamily:
         return {
             "psnr_db": round(found.psnr_db, 2),
             "psnr_without_remainder_db": round(found.psnr_style_db, 2),
-            "own": self._own(patient, controls),
+            "psnr_with_own_shape_db": round(found.psnr_shape_db, 2),
+            "own": dict(self._own(patient, controls)),
             "warning": found.warning,
         }
 
@@ -360,7 +375,7 @@ def _check_values(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{name} holds values that are not finite")
-    brain, voxels = tensors["head.brain"], len(tensors["head.t1"])
+    brain, voxels = tensors["head.brain"], tensors["head.white"].numel()
     if brain.dtype != torch.bool or int(brain.sum()) != voxels:
         raise ValueError(f"head.brain does not mark the {voxels} voxels of the template")
 

@@ -32,12 +32,6 @@ from napari_medsyn.models.mssg.lattice import (
 if TYPE_CHECKING:
     from napari_medsyn.scans.preparation import PreparedStudy
 
-#: Steps of each part; no step takes longer than about 0.3 s on one core.
-STYLE_STEPS: Final = 30
-COARSE_STEPS: Final = 30
-FINE_STEPS: Final = 16
-INTENSITY_STEPS: Final = 6
-STEPS: Final = STYLE_STEPS + COARSE_STEPS + FINE_STEPS + INTENSITY_STEPS
 #: Draws of z by which the styles of people with the same covariates are known.
 DRAWS: Final = 64
 #: Weights, against 100 times the mean squared difference: of how far w is from those styles
@@ -55,6 +49,28 @@ GRADIENTS: Final = 3
 POOR_DB: Final = 24.0
 #: Depth below the brain's surface at which displacements are whole, voxels of 2 mm.
 DEPTH: Final = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Steps of each part of an inversion; none takes longer than about 0.3 s on one core.
+
+    Parameters
+    ----------
+    style : on the 4 mm lattice.
+    coarse, fine : of the velocity, on the lattice and on the grid of 2 mm.
+    intensity : of the field of intensity.
+    """
+
+    style: int = 30
+    coarse: int = 30
+    fine: int = 16
+    intensity: int = 6
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.style + self.coarse + self.fine + self.intensity
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +129,9 @@ class Found:
         person, 2 mm voxels.
     home : (1, 3, *LATTICE) there and back again: nothing but the errors of integration.
     image : (1, 1, *SHAPE) reconstruction, normalised intensity.
-    psnr_db, psnr_style_db : peak signal-to-noise ratio in the brain (data range 1) with the
-        person's own remainder, and of the style alone.
+    psnr_db : peak signal-to-noise ratio of `image` in the brain, data range 1.
+    psnr_style_db, psnr_shape_db : the same of the style alone, and with the person's own
+        velocity but without the field of intensity.
     """
 
     coefficients: Coefficients
@@ -125,6 +142,7 @@ class Found:
     image: Tensor
     psnr_db: float
     psnr_style_db: float
+    psnr_shape_db: float
 
     @property
     def warning(self) -> str:
@@ -147,6 +165,7 @@ class Inversion:
     labels : (1, 5) label vector of the patient's own covariates.
     load_ml : (1,) the patient's own lesion load, ml.
     start : (1, w) style to begin with; None for the mean style of the covariates.
+    effort : steps of each part.
     """
 
     def __init__(
@@ -156,15 +175,17 @@ class Inversion:
         labels: Tensor,
         load_ml: Tensor,
         start: Tensor | None = None,
+        effort: Effort | None = None,
     ) -> None:
+        self.effort = effort or Effort()
         self.done = 0
         self._found: Found | None = None
-        self._steps = invert(net, patient, labels, load_ml, start)
+        self._steps = invert(net, patient, labels, load_ml, start, self.effort)
 
     @property
     def left(self) -> int:
         """Steps still to be made."""
-        return 0 if self._found is not None else STEPS - self.done
+        return 0 if self._found is not None else self.effort.steps - self.done
 
     @torch.no_grad()
     def advance(self) -> None:
@@ -189,25 +210,29 @@ def invert(
     labels: Tensor,
     load_ml: Tensor,
     start: Tensor | None,
+    effort: Effort,
 ) -> Generator[None, None, Found]:
-    """Invert in `STEPS` steps, giving way after each; parameters as of `Inversion`.
+    """Invert step by step, giving way after each; parameters as of `Inversion`.
 
     To be run without gradients: each part turns them on where it needs them.
     """
     head = net.head
-    styles = yield from _fit_style(net, patient, labels, start)
+    styles = yield from _fit_style(net, patient, labels, start, effort)
     coefficients = net.coefficients(styles)
     composed = head.compose(coefficients, load_ml)
     by_style = psnr_db(warp(composed.t1, composed.u), patient)
     base = head.control_values(coefficients.shape)
-    values = yield from _fit_velocity(composed.t1, patient, base)
+    values = yield from _fit_velocity(composed.t1, patient, base, effort)
     v = velocity(values)
     u, back = exponential(v), exponential(-v)
     moved = warp(composed.t1, u)
-    rest = yield from _fit_intensity((patient.t1 - moved)[0, 0], patient.mask[0, 0].float())
+    by_shape = psnr_db(moved, patient)
+    inside = patient.mask[0, 0].float()
+    rest = yield from _fit_intensity((patient.t1 - moved)[0, 0], inside, effort)
     image = ((moved + rest) * patient.mask).clamp(0, 1.5)
     home = to_patient(u, back)
-    return Found(coefficients, values, u, back, home, image, psnr_db(image, patient), by_style)
+    reached = psnr_db(image, patient)
+    return Found(coefficients, values, u, back, home, image, reached, by_style, by_shape)
 
 
 def to_patient(u: Tensor, back: Tensor) -> Tensor:
@@ -228,7 +253,11 @@ def psnr_db(image: Tensor, patient: Patient) -> float:
 
 
 def _fit_style(
-    net: MultiSourceGenerator, patient: Patient, labels: Tensor, start: Tensor | None
+    net: MultiSourceGenerator,
+    patient: Patient,
+    labels: Tensor,
+    start: Tensor | None,
+    effort: Effort,
 ) -> Generator[None, None, Tensor]:
     """(1, GROUPS, w) styles that give the T1 on the 4 mm lattice."""
     usual, spread = usual_styles(net, labels)
@@ -247,16 +276,16 @@ def _fit_style(
         far = PRIOR * w.square().mean() + OFFSETS * offsets.square().mean() * GROUPS
         return 100 * ((made - target).square() * brain).sum() / brain.sum() + far
 
-    yield from _descend([w, offsets], loss, STYLE_STEPS, rate=0.15)
+    yield from _descend([w, offsets], loss, effort.style, rate=0.15)
     return styles().detach()
 
 
 def _fit_velocity(
-    template: Tensor, patient: Patient, base: Tensor
+    template: Tensor, patient: Patient, base: Tensor, effort: Effort
 ) -> Generator[None, None, Tensor]:
     """(1, 3, *CONTROLS) control values: `base` and the person's own remainder of them."""
     own = torch.zeros_like(base, requires_grad=True)
-    for steps, rate, is_fine in ((COARSE_STEPS, 0.25, False), (FINE_STEPS, 0.15, True)):
+    for steps, rate, is_fine in ((effort.coarse, 0.25, False), (effort.fine, 0.15, True)):
         image, target = template, patient.t1
         if not is_fine:
             image, target = coarser(image), coarser(target)
@@ -286,7 +315,7 @@ def _descend(
         yield
 
 
-def _fit_intensity(rest: Tensor, inside: Tensor) -> Generator[None, None, Tensor]:
+def _fit_intensity(rest: Tensor, inside: Tensor, effort: Effort) -> Generator[None, None, Tensor]:
     """(1, 1, *SHAPE) the smooth part of what is left of (*SHAPE): a cubic B-spline.
 
     Minimises the squared difference inside the brain plus `INTENSITY_WEIGHT` times the squared
@@ -301,7 +330,7 @@ def _fit_intensity(rest: Tensor, inside: Tensor) -> Generator[None, None, Tensor
 
     left = _separable(inside * rest, turned)
     found, towards, size = torch.zeros_like(left), left, left.square().sum()
-    for _ in range(INTENSITY_STEPS):
+    for _ in range(effort.intensity):
         for _ in range(GRADIENTS):
             along = normal(towards)
             step = size / (towards * along).sum().clamp(min=1e-12)
@@ -328,7 +357,7 @@ def draws(net: MultiSourceGenerator) -> Tensor:
 def _coarse_template(net: MultiSourceGenerator) -> tuple[Tensor, Tensor]:
     """Template's T1 (1, 1, *LATTICE) and appearances (n, 1, *LATTICE) on the lattice."""
     head = net.head
-    coarse = [coarser(head.volume(row))[0, 0] for row in (head.t1, *head.appearance_basis)]
+    coarse = [coarser(head.volume(row))[0, 0] for row in (head.t1[0], *head.appearance_basis)]
     return coarse[0][None, None], torch.stack(coarse[1:])[:, None]
 
 
