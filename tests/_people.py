@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tests import _fakes
-from tests._fakes import FakePrepared, make_package
+from tests._fakes import FakePrepared, make_package, make_scan
 from tests.evaluation._judges import JUDGES, make_judge
 
 from napari_medsyn.models.family import Edit, Region, Rendered
@@ -73,7 +74,14 @@ PSNR_DB = 28.25
 PER_YEAR = 0.01
 #: Logarithm of how much tissue grows in a year.
 GROWTH = -0.001
+#: Where the model changes anything: the whole of `make_scan("T1")` that is not background.
+BRAIN = make_scan("T1").voxels > 0
 WARNING = "The reconstruction is poor: this person is unlike those of the training."
+
+
+def brighter(years: float) -> NDArray[np.float32]:
+    """`make_scan("T1")` as the model shows it `years` later, in the scanner's units."""
+    return make_scan("T1").voxels + BRAIN * np.float32(years * PER_YEAR * BRIGHTEST)
 
 
 class People:

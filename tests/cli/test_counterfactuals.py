@@ -205,3 +205,33 @@ def test_the_judge_measures_scan_and_counterfactual(run, out, models, capsys):
     measured = json.loads((out / "provenance.json").read_text())["counterfactual"]["measured"]
     assert measured["scan"]["brightness"] == pytest.approx(brightest)
     assert measured["counterfactual"][0]["brightness"] == pytest.approx(brightest + 0.16)
+
+
+# ---- sweeps ----------------------------------------------------------------------------
+
+
+def test_a_sweep_is_a_4d_file_and_is_told(run, out, capsys):
+    assert run("--sweep", "age=44:64:3", "--set", "sex=M") == 0
+    assert nibabel.load(out / "difference_T1.nii.gz").shape == (*make_scan("T1").voxels.shape, 3)
+    printed = capsys.readouterr().out
+    (row,) = [line for line in printed.splitlines() if "│ Age" in line]
+    assert row.split("│")[4].strip() == "44 years to 64 years, 3 steps"
+
+
+def test_a_sweep_may_be_a_file_a_step(run, out, capsys):
+    assert run("--sweep", "sex=F,M", "--separate") == 0
+    assert (out / "counterfactual_T1_1_sex-F.nii.gz").is_file()
+    assert (out / "jacobian_T1_2_sex-M.nii.gz").is_file()
+    assert run("--sweep", "sex=F,M", "--separate") == 2
+    assert "counterfactual_T1_1_sex-F.nii.gz: exists already" in capsys.readouterr().err
+
+
+def test_the_judge_measures_every_step(run, models, capsys):
+    make_covariate_judge(models / "judge")
+    assert run("--sweep", "age=44:64:3", "--judge") == 0
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+    read = {row[1].strip(): row[2].strip() for row in rows}
+    brightest = make_scan("T1").voxels.max() / 100
+    assert float(read["scan"]) == pytest.approx(brightest, abs=5e-3)
+    assert float(read["44 years"]) == pytest.approx(brightest, abs=5e-3)
+    assert float(read["64 years"]) == pytest.approx(brightest + 0.2, abs=5e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import nibabel
@@ -10,14 +9,12 @@ import numpy as np
 import pytest
 from tests import _people
 from tests._fakes import ORIGIN, make_package, make_scan
-from tests._people import BRIGHTEST, GROWTH, PER_YEAR, PSNR_DB, WARNING
+from tests._people import BRAIN, GROWTH, PSNR_DB, WARNING, brighter
 
 import napari_medsyn
 from napari_medsyn.errors import EngineError, UnusableFile, UnusableModel, UnusableStudy
 from napari_medsyn.exploration.counterfactuals import counterfactual
 from napari_medsyn.scans.study import Study
-
-BRAIN = make_scan("T1").voxels > 0
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +29,6 @@ def study():
 
 def make(study, **fields):
     return counterfactual("people", study, fields.pop("set", {}), device="cpu", **fields)
-
-
-def brighter(years: float) -> np.ndarray:
-    """The scan as the model shows it `years` later, in the scanner's units."""
-    return make_scan("T1").voxels + BRAIN * np.float32(years * PER_YEAR * BRIGHTEST)
 
 
 def test_the_public_name_is_this_function():
@@ -137,54 +129,16 @@ def test_other_models_and_studies_are_refused(models, study):
         counterfactual("people", Study((make_scan("T2"),)), {"age": 60})
 
 
-# ---- files -----------------------------------------------------------------------------
+# ---- sweeps ----------------------------------------------------------------------------
 
 
-def test_files_carry_the_mark_the_grid_and_the_record(study, tmp_path):
-    files = make(study, set={"age": 60}, from_={"age": 40}).save(tmp_path / "out")
-    assert [file.name for file in files] == [
-        "counterfactual_T1.nii.gz",
-        "difference_T1.nii.gz",
-        "jacobian_T1.nii.gz",
-        "provenance.json",
-    ]
-    image = nibabel.load(files[0])
-    np.testing.assert_array_equal(image.affine, make_scan("T1").affine)
-    np.testing.assert_allclose(image.get_fdata(), brighter(20), rtol=1e-6)
-    assert b"SYNTHETIC" in image.header["descrip"].tobytes()
-    record = json.loads(files[-1].read_text())
-    assert record["SYNTHETIC"] is True
-    told = record["counterfactual"]
-    assert told["own"] == {"age": 40.0, "sex": "F"}
-    assert told["origins"] == {"age": "stated", "sex": "estimated"}
-    assert told["asked"] == {"age": 60.0, "sex": "F"}
-    assert told["psnr_db"] == PSNR_DB
-
-
-def test_saving_replaces_nothing_unless_that_is_said(study, tmp_path):
-    made = make(study, set={"age": 60})
-    made.save(tmp_path)
-    with pytest.raises(UnusableFile, match="exists already"):
-        made.save(tmp_path)
-    made.save(tmp_path, existing="replace")
-
-
-def test_a_source_is_never_replaced(tmp_path):
-    source = tmp_path / "difference_T1.nii.gz"
-    source.write_bytes(b"the patient's")
-    made = make(Study((make_scan("T1", source=source),)), set={"age": 60})
-    with pytest.raises(UnusableFile, match="is a source"):
-        made.save(tmp_path, existing="replace")
-    assert source.read_bytes() == b"the patient's"
-
-
-def test_an_output_as_a_scan(study):
-    made = make(study, set={"age": 60})
-    scan = made.scan()
-    assert (scan.modality, scan.is_synthetic) == ("T1", True)
-    np.testing.assert_allclose(scan.voxels, brighter(16), rtol=1e-6)
-    assert made.scan("difference_T1").modality == ""
-    with pytest.raises(UnusableModel, match="there is no output 'T1'; there is counterfactual_T1"):
-        made.scan("T1")
-    with pytest.raises(UnusableModel, match="a step is given of a sweep"):
-        made.scan(step=0)
+def test_a_sweep_has_its_steps_in_front(study):
+    made = make(study, sweep={"age": [44, 54, 64]}, set={"sex": "M"})
+    assert made.steps == (44.0, 54.0, 64.0)
+    series = made.arrays["counterfactual_T1"]
+    assert series.shape == (3, *BRAIN.shape)
+    for step, years in zip(series, (0, 10, 20), strict=True):
+        np.testing.assert_allclose(step, brighter(years), rtol=1e-6)
+    np.testing.assert_allclose(made.arrays["jacobian_T1"][2], BRAIN * 20 * GROWTH, atol=1e-6)
+    assert made.asked == {"sex": "M"}
+    assert made.provenance["counterfactual"]["asked"] == {"sex": "M"}

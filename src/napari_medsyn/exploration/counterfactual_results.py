@@ -204,10 +204,10 @@ class Counterfactual:
         ------
         UnusableStudy : this is not a sweep.
         """
-        from napari_medsyn.exploration.animating import animate
-
         if self.swept is None:
             raise UnusableStudy("only a sweep can be animated; ask for one")
+        from napari_medsyn.exploration.animating import animate
+
         index = self.liveliest_plane(axis) if index < 0 else index
         output = output or next(iter(self.arrays))
         animate(self.swept, Path(path), output, axis, index)

@@ -216,7 +216,11 @@ def _result(
     said = hints(card, controls)
     record = {
         **findings.as_dict(),
-        "asked": {name: controls[name] for name in card.covariates},
+        "asked": {
+            name: controls[name]
+            for name in card.covariates
+            if swept is None or name != swept.control
+        },
         "hints": [hint.sentence for hint in said],
     }
     return Counterfactual(
