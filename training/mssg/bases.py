@@ -29,13 +29,14 @@ from napari_medsyn.models.mssg.lattice import (
     warp,
 )
 from training.data.masks import load_lesion_masks
+from training.data.splits import PARTS
 from training.mssg.population import GROUPS, save
 from training.mssg.sources import Source, load_sources
 
 Array = NDArray[np.float32]
 
 #: Components kept of shape, of appearance, and of the places of lesions.
-SHAPES, APPEARANCES, PATIENTS, NOISES = 48, 24, 10, 14
+SHAPES, APPEARANCES, PATIENTS, NOISES = 48, 16, 10, 14
 #: Value of the released uint8 volumes that stands for 1.
 UNIT = 160.0
 #: Share of brain in the template from which a voxel belongs to it.
@@ -62,7 +63,8 @@ class Components:
     def coefficients(self, rows: Array) -> Array:
         """(N, k) of rows (N, features), in standard deviations."""
         scale = (self.basis**2).sum(1)
-        return ((rows - self.mean) @ self.basis.T / scale).astype(np.float32)
+        found: Array = ((rows - self.mean) @ self.basis.T / scale).astype(np.float32)
+        return found
 
 
 def components(rows: Array, k: int, mean: Array | None = None) -> Components:
@@ -124,8 +126,7 @@ def main() -> None:
     registered = np.load(arguments.run / "registered.npz")
     template = registered["template"].astype(np.float32)
     p = dict(zip(registered["ids"].tolist(), torch.from_numpy(registered["p"]), strict=True))
-    parts = ("train", "validation", "test")
-    sources = [load_sources(arguments.data, arguments.cache, (part,)) for part in parts]
+    sources = [load_sources(arguments.data, arguments.cache, (part,)) for part in PARTS]
     healthy = [ixi for ixi, _ in sources]
     rows = [_carried_people(source, p) for source in healthy]
     # The brain is where the template's is, a little beyond its edge.
@@ -151,7 +152,7 @@ def main() -> None:
         shares=np.concatenate([shape.share, appearance.share]),
     )
     found: dict[str, NDArray[np.generic]] = {}
-    for part, (ixi, ms) in zip(parts, sources, strict=True):
+    for part, (ixi, ms) in zip(PARTS, sources, strict=True):
         for source in (ixi, ms):
             key = f"{source.name}_{part}"
             # Real patients are not registered: they have no coefficients.

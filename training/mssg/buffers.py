@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -14,8 +15,9 @@ from napari_medsyn.models.mssg.head import TemplateHead
 from napari_medsyn.models.mssg.lattice import CONTROLS
 from training.mssg.folds import flair_of, sharpened
 
-#: What a lesion adds to white matter, normalised intensity: T1, FLAIR.
-LESION_CONTRAST = (-0.24, 0.34)
+#: What a lesion adds to white matter, normalised intensity: T1, FLAIR.  Measured in training
+#: scans (`training/simulator/looks.json`): -0.11 and 0.22 with lesions' edges in them.
+LESION_CONTRAST = (-0.18, 0.26)
 
 
 def fill_head(head: TemplateHead, run: Path) -> None:
@@ -30,20 +32,27 @@ def fill_head(head: TemplateHead, run: Path) -> None:
     head.lesion_contrast.copy_(torch.tensor(LESION_CONTRAST))
     head.flair[0].copy_(torch.from_numpy(np.load(run / "flair.npy")))
     brain = arrays["brain"].numpy()
-    means = [spread(buffer[0].numpy(), brain) for buffer in (head.t1, head.flair)]
+    t1, flair = (spread(buffer[0].numpy(), brain) for buffer in (head.t1, head.flair))
     with np.load(run / "folds.npz") as z:
         for number, detail in enumerate(z["details"].astype(np.float32), 1):
-            crisp = sharpened(means[0], detail, brain)
+            crisp = sharpened(t1, detail, brain)
             head.t1[number].copy_(torch.from_numpy(crisp[brain]))
-            flair = sharpened(means[1], flair_of(*means, crisp, brain), brain)
-            head.flair[number].copy_(torch.from_numpy(flair[brain]))
+            edged = sharpened(flair, flair_of(t1, flair, crisp, brain), brain)
+            head.flair[number].copy_(torch.from_numpy(edged[brain]))
 
 
-def empty_generator(
-    bases: Path, z: int = 64, w: int = 128, layers: int = 4
-) -> MultiSourceGenerator:
-    """A generator of the sizes that `bases.npz` has."""
-    with np.load(bases) as file:
+def spread(values: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(X, Y, Z) of the values of the brain's voxels."""
+    volume = np.zeros(brain.shape, np.float32)
+    volume[brain] = values
+    return volume
+
+
+def empty_generator(run: Path, z: int = 64, w: int = 128, layers: int = 4) -> MultiSourceGenerator:
+    """A generator of the sizes that `bases.npz` and `folds.npz` of a run have."""
+    with np.load(run / "folds.npz") as file:
+        folds = 1 + len(file["ids"])
+    with np.load(run / "bases.npz") as file:
         sizes = Sizes(
             z,
             w,

@@ -150,6 +150,13 @@ def make_reader(model: LabelModel, sources: Sequence[Source]) -> reading.Reader:
     return reading.fit(x, y, READER_RIDGE)
 
 
+def which(fold: Tensor | None, folds: int) -> Tensor:
+    """(N, folds) 1 at each one's folding."""
+    if fold is None:
+        raise ValueError("this head has no foldings")
+    return torch.nn.functional.one_hot(fold, folds).float()
+
+
 def make_surrogate(
     generator: MultiSourceGenerator, reader: reading.Reader, drawn: Tensor, seed: int
 ) -> Surrogate:
@@ -157,9 +164,10 @@ def make_surrogate(
     began = time.time()
     torch.manual_seed(seed)
     wide = drawn * (0.6 + torch.rand(len(drawn), 1)) + 0.3 * torch.randn_like(drawn)
-    shapes = generator.sizes.shapes
-    said = readings(generator.head, reader, wide[:, :shapes], wide[:, shapes:])
-    surrogate, r = fit_surrogate(wide, said)
+    shapes, folds = generator.sizes.shapes, generator.sizes.folds
+    fold = torch.randint(1, folds, (len(wide),))
+    said = readings(generator.head, reader, wide[:, :shapes], wide[:, shapes:], fold)
+    surrogate, r = fit_surrogate(torch.cat([wide, which(fold, folds)], 1), said)
     print(f"surrogate of {len(wide)} people: r {r.numpy().round(4)}, {time.time() - began:.0f} s",
           flush=True)  # fmt: skip
     return surrogate
@@ -203,7 +211,8 @@ def train(
         likeness = (body - wanted).square().mean() + (made.lesion - places).square().mean()
         loss = likeness
         if stage.adherence and surrogate is not None:
-            said = surrogate(body)
+            fold = generator.fold(z)
+            said = surrogate(torch.cat([body, which(fold, generator.sizes.folds)], 1))
             ventricles = (said[:, 2] - log_ventricles[0]) / log_ventricles[1]
             errors = torch.stack(
                 [said[:, 0] - labels[:, 0], said[:, 1] - labels[:, 1], ventricles - labels[:, 2]]

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from napari_medsyn.models.mssg.lattice import LOW, SHAPE, exponential, finer, velocity
+from napari_medsyn.models.mssg.lattice import CONTROLS, LOW, SHAPE, exponential, finer, velocity
 from training.data.healthy import Healthy, load_healthy
 from training.mssg.flair import ORIGIN
-from training.mssg.population import CONTROLS, GROUPS, Effort, register, save
+from training.mssg.population import GROUPS, Effort, register, save
 from training.simulator.anatomy import Anatomy, load_anatomies
 from training.simulator.tissues import CODE, TISSUES, code_table
 
@@ -86,8 +86,8 @@ def _share(tissues: NDArray[np.uint8], names: tuple[str, ...]) -> Array:
     return np.isin(tissues, [CODE[name] for name in names]).astype(np.float32)
 
 
-def folding(anatomy: Anatomy, template: Tensor, means: Array) -> Array:
-    """(X, Y, Z) painted T1 of an anatomy, carried to the template."""
+def folding(anatomy: Anatomy, template: Tensor, means: Array) -> tuple[Array, float]:
+    """(X, Y, Z) painted T1 of an anatomy, carried to the template, and what was left."""
     target = channels_of(anatomy, means)
     p = torch.zeros(1, 3, *CONTROLS)
     for effort in (Effort(60, 0.4, False), Effort(15, 0.2, True)):
@@ -95,7 +95,7 @@ def folding(anatomy: Anatomy, template: Tensor, means: Array) -> Array:
     with torch.no_grad():
         u = finer(exponential(-velocity(p)))[0]
     print(f"{anatomy.person}: {left:.5f}", flush=True)
-    return at_world(painted(anatomy, means), anatomy, u)
+    return at_world(painted(anatomy, means), anatomy, u), left
 
 
 def sharpened(mean: Array, detail: Array, brain: NDArray[np.bool_]) -> Array:
@@ -129,19 +129,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--count", type=int, default=6)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     means = tissue_means(load_healthy(arguments.data, parts=("train",)))
     print({t.name: round(float(means[t.code]), 2) for t in TISSUES})
     with np.load(arguments.run / "registered.npz") as z:
         template = torch.from_numpy(z["template"].astype(np.float32))[None]
-    anatomies = load_anatomies(arguments.data, sources=("synthseg",))[: arguments.count]
-    details = np.stack([folding(anatomy, template, means) for anatomy in anatomies])
+    anatomies = load_anatomies(arguments.data, sources=("synthseg",))
+    found = [folding(anatomy, template, means) for anatomy in anatomies]
+    # Those that fit the template best: atrophied brains among the maps do not.
+    best = sorted(range(len(found)), key=lambda i: found[i][1])[: arguments.count]
     save(
         arguments.run / "folds.npz",
-        details=details.astype(np.float16),
-        ids=np.array([anatomy.person for anatomy in anatomies]),
+        details=np.stack([found[i][0] for i in best]).astype(np.float16),
+        ids=np.array([anatomies[i].person for i in best]),
     )
 
 

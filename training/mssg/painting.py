@@ -59,7 +59,8 @@ def lesion_share(score: Array, host: Array, load_ml: float) -> Array:
         else:
             high = middle
     share[share < 0.05] = 0
-    return share.astype(np.float32)
+    grown: Array = share.astype(np.float32)
+    return grown
 
 
 def painted(t1: Array, share: Array, rng: np.random.Generator) -> Array:
@@ -68,4 +69,5 @@ def painted(t1: Array, share: Array, rng: np.random.Generator) -> Array:
     uneven = ndimage.gaussian_filter(rng.standard_normal(t1.shape), 4.0)
     uneven = 1 + 0.3 * uneven / uneven.std()
     added = change * np.clip(uneven, 0.3, 1.8) * share
-    return (looked(t1) + added).clip(0, 1.5).astype(np.float32)
+    image: Array = (looked(t1) + added).clip(0, 1.5).astype(np.float32)
+    return image

@@ -122,10 +122,14 @@ def _cached(data: Path, cache: Path, part: Part) -> tuple[Source, Source]:
         sources = _healthy_source(data, part), _patient_source(data, part)
         cache.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part.npz")
-        np.savez_compressed(draft, **{k: v for s in sources for k, v in _arrays(s).items()})
+        np.savez_compressed(draft, **_all_arrays(sources))  # type: ignore[arg-type]
         os.replace(draft, path)
     with np.load(path) as z:
         return _source(z, "ixi"), _source(z, "ms")
+
+
+def _all_arrays(sources: Sequence[Source]) -> dict[str, NDArray[np.generic]]:
+    return {key: value for source in sources for key, value in _arrays(source).items()}
 
 
 def _arrays(source: Source) -> dict[str, NDArray[np.generic]]:
@@ -226,7 +230,8 @@ def halved(volume: NDArray[Any]) -> Array:
         target.append(np.flatnonzero(inside))
     blocks[np.ix_(*target)] = volume[np.ix_(*source)]
     x, y, z = SHAPE
-    return blocks.reshape(x, 2, y, 2, z, 2).mean(axis=(1, 3, 5))
+    means: Array = blocks.reshape(x, 2, y, 2, z, 2).mean(axis=(1, 3, 5))
+    return means
 
 
 def _healthy_person(folk: Healthy, i: int) -> _Person:

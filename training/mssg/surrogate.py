@@ -19,12 +19,14 @@ TARGETS = ("age", "sex", "ventricles")
 
 
 @torch.no_grad()
-def readings(head: TemplateHead, reader: Reader, shape: Tensor, appearance: Tensor) -> Tensor:
+def readings(
+    head: TemplateHead, reader: Reader, shape: Tensor, appearance: Tensor, fold: Tensor
+) -> Tensor:
     """(N, 3) of what is read of made people without lesions: age, sex, log of ventricles (ml)."""
     rows = []
-    for a, b in zip(shape.split(1), appearance.split(1), strict=True):
+    for a, b, c in zip(shape.split(1), appearance.split(1), fold.split(1), strict=True):
         u = head.displacement(a)
-        t1 = warp(head.volume(head.painted(b)), u)
+        t1 = warp(head.volume(head.painted(b, c)), u)
         said = reader(features(t1))
         rows.append(torch.cat([said, head.ventricle_ml(u).log()[:, None]], 1))
     return torch.cat(rows)

@@ -73,7 +73,7 @@ def as_grid(u: Tensor) -> Tensor:
 
 def exponential(v: Tensor) -> Tensor:
     """(N, 3, *LATTICE) displacement, by scaling and squaring."""
-    u = v / 2**STEPS
+    u: Tensor = v / 2**STEPS
     points = identity(LATTICE).to(v.device)
     for _ in range(STEPS):
         at = points + as_grid(u)
