@@ -114,12 +114,21 @@ class Computation:
         return self._generation + 1
 
     def _submit(self, request: Request) -> None:
-        self._generation = request.generation
-        self._asked = request
         self._failure = None
         self._set_state(PREPARING)
         self._pacing.begin()
+        self._ask(request)
+
+    def _ask(self, request: Request) -> None:
+        """Give `request` to the engine; answers to older ones are dropped from now on."""
+        self._generation = request.generation
+        self._asked = request
         self._engine.submit(request, self._receive)
+
+    def _end(self) -> None:
+        """All that was asked for is there."""
+        self._pacing.end()
+        self._set_state(IDLE)
 
     def _compute_now(self) -> None:
         """Compute what is set by now; for whoever knows what is set."""

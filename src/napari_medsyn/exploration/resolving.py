@@ -277,7 +277,12 @@ def _request_of_patient(
 
 
 def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
-    """Whether `resolve` gives a request, and what the user should be warned of."""
+    """Whether `resolve` gives a request, and what the user should be warned of.
+
+    Raises
+    ------
+    UnusableModel : the card's label model is damaged.
+    """
     resolved = resolve(snapshot, card)
     if isinstance(resolved, NotReady):
         return Readiness(False, resolved.reason)
@@ -292,10 +297,22 @@ def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
         for name in snapshot.targets or ()
         if name in resolved.controls[PRESENT] and TASK not in resolved.controls
     ]
+    return Readiness(True, "", (*said, *_of_person(snapshot, card, resolved), *unused, *given))
+
+
+def _of_person(snapshot: Snapshot, card: ModelCard | None, request: Request) -> tuple[str, ...]:
+    """What is to be said of the covariates: facts that the model cannot take, strange people."""
+    if card is None:
+        return ()
     facts: tuple[str, ...] = ()
-    if card is not None and OWN in resolved.controls:
+    if OWN in request.controls:
         facts = fact_warnings(card, snapshot.study, snapshot.known)
-    return Readiness(True, "", (*said, *facts, *unused, *given))
+    if request.controls.get(TASK) == INVERT or card.label_model is None:
+        return facts
+    # Late: it loads scipy.
+    from napari_medsyn.exploration.plausible import unsupported
+
+    return (*facts, *unsupported(card, request.controls))
 
 
 def output_names(

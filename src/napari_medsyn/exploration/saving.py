@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -23,6 +23,9 @@ Existing = Literal["number", "refuse", "replace"]
 
 ENDING: Final = ".nii.gz"
 SIDECAR: Final = "provenance"
+
+#: Kinds of output that are images of a modality.
+_IMAGES: Final = ("imputed", "reconstruction", "generated", "counterfactual")
 
 #: Facts of the reference scan that say how its affine is to be read.
 _GEOMETRY_FACTS: Final = ("sform_code", "qform_code")
@@ -55,13 +58,41 @@ def save_results(
     ------
     UnusableFile : the folder or a file cannot be written; what was begun is taken back.
     """
-    outputs = tuple(results.arrays)
+
+    def write(draft: Path, names: Mapping[str, str]) -> None:
+        _write(results, reference, draft, names)
+
+    return publish(tuple(results.arrays), folder, existing, protect, write)
+
+
+def publish(
+    outputs: tuple[str, ...],
+    folder: Path,
+    existing: Existing,
+    protect: Iterable[Path],
+    write: Callable[[Path, Mapping[str, str]], None],
+) -> list[Path]:
+    """Let `write` make a file of each output and the sidecar; they appear all or none.
+
+    Parameters
+    ----------
+    outputs, folder, existing, protect : as for `save_results`.
+    write : is given an empty folder and the files' names by output, `SIDECAR` among them.
+
+    Returns
+    -------
+    The files, the provenance last.
+
+    Raises
+    ------
+    UnusableFile : the folder or a file cannot be written; what was begun is taken back.
+    """
     with output_folder(folder):
         suffix = _free_suffix(outputs, folder) if existing == "number" else ""
         names = file_names(outputs, suffix)
         check_targets(outputs, folder, existing, protect)
         with tempfile.TemporaryDirectory(prefix=".medsyn-", dir=folder) as draft:
-            _write(results, reference, Path(draft), names)
+            write(Path(draft), names)
             return _publish(Path(draft), folder, names, replace=existing == "replace")
 
 
@@ -120,7 +151,7 @@ def result_scan(results: Finished, name: str, reference: Scan) -> Scan:
     return Scan(
         voxels=results.arrays[name],
         affine=reference.affine,
-        modality=modality if kind in ("imputed", "reconstruction", "generated") else "",
+        modality=modality if kind in _IMAGES else "",
         name=name,
         is_synthetic=True,
         facts={**geometry, "provenance": {**record, "output": name}},

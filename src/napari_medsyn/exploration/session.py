@@ -28,7 +28,7 @@ from napari_medsyn.exploration.controls import (
 )
 from napari_medsyn.exploration.engines.base import Engine
 from napari_medsyn.exploration.history import History
-from napari_medsyn.exploration.inverting import Inverting, is_inversion
+from napari_medsyn.exploration.inverting import is_inversion
 from napari_medsyn.exploration.requests import PreparationOptions, Viewport
 from napari_medsyn.exploration.resolving import (
     KINDS,
@@ -38,13 +38,14 @@ from napari_medsyn.exploration.resolving import (
     resolve,
     switched_off_but,
 )
+from napari_medsyn.exploration.sweeping import Sweeping
 from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Scan, Study
 
 __all__ = ["FAILED", "IDLE", "PREPARING", "RUNNING", "Session"]
 
 
-class Session(Inverting):
+class Session(Sweeping):
     """Study, model, controls, what is computed and what came of it.
 
     Parameters
