@@ -21,11 +21,18 @@ BETAS: Final = (0.0, 0.99)
 class Config(Settings):
     """As published where a CPU allows it; path length regularisation is off.
 
+    Before it, a warm-up that is not in the paper: an hour of a CPU is too short to find out
+    from a discriminator alone what a brain is.
+
     Parameters
     ----------
+    warm_up : steps in which the generator reconstructs real slices from their labels and a
+        random latent of each anatomy.
+    head_start : of these, the last ones, in which the discriminator learns already.
     sources : "both", or the name of the only one, as the single-source baselines have.
     label_weight : of the label losses against the adversarial one, after the ramp.
-    ramp_from, ramp_to : share of the run at which the label losses begin and are whole.
+    ramp_from, ramp_to : share of the steps after the warm-up at which the label losses begin
+        and are whole.
     r1_weight : gamma of R1.
     r1_every : steps from one R1 to the next.
     mixing : share of made pictures whose styles come from two latents.
@@ -40,6 +47,8 @@ class Config(Settings):
     look_minutes: float = 4.0
     save_minutes: float = 3.0
     sources: str = "both"
+    warm_up: int = 500
+    head_start: int = 60
     label_weight: float = 0.5
     ramp_from: float = 0.01
     ramp_to: float = 0.1

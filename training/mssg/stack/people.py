@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -11,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_medsyn.models.latents import latent
+from training.mssg.stack.config import LAYOUT
 from training.mssg.stack.slices import SLICES, sliced
 
 #: Covariates in the order of `LabelModel.encode`; the cohort is the last one.
@@ -24,6 +27,7 @@ class Cohort(Protocol):
 
     name: str
     ids: tuple[str, ...]
+    anatomy: tuple[str, ...]
     t1: NDArray[np.uint8]
     labels: Mapping[str, NDArray[np.float32]]
 
@@ -47,11 +51,13 @@ class People:
     pictures : (P, SLICES, SIDE, SIDE) uint8, as stored: `slices.STORED_ONE` is intensity 1.
     covariates : (P, DRAWS, 5) encoded; what is not recorded differs from draw to draw.
     known : (P, 5) whether it is recorded.
+    latents : (P, Z) a random one for each anatomy, by its name: for the warm-up.
     """
 
     pictures: Tensor
     covariates: Tensor
     known: Tensor
+    latents: Tensor
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -71,6 +77,7 @@ class People:
             torch.from_numpy(np.stack(stored)),
             torch.tensor(np.array(rows, np.float32)),
             torch.tensor(known),
+            torch.stack([latent(zlib.crc32(name.encode()), LAYOUT.z) for name in source.anatomy]),
         )
 
 
@@ -96,12 +103,14 @@ class Examples:
     covariates : (N, 5).
     known : (N, 5) bool.
     slices : (N,) numbers of the slices.
+    latents : (N, Z) of whom they are; the other way round where they are mirrored.
     """
 
     pictures: Tensor
     covariates: Tensor
     known: Tensor
     slices: Tensor
+    latents: Tensor
 
 
 def examples(
@@ -123,5 +132,7 @@ def examples(
         mirrored = torch.rand(each, generator=generator) < 0.5
         pictures = people.pictures[who, where] if look else torch.zeros(each, 1, 1)
         pictures = torch.where(mirrored[:, None, None], pictures.flip(1), pictures)
-        parts.append((pictures[:, None], people.covariates[who, draw], people.known[who], where))
+        latents = torch.where(mirrored[:, None], -people.latents[who], people.latents[who])
+        covariates, known = people.covariates[who, draw], people.known[who]
+        parts.append((pictures[:, None], covariates, known, where, latents))
     return Examples(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -48,6 +48,9 @@ class StackRecipe(Recipe[Batch]):
         self.taught = torch.cat([recorded, torch.ones(1, dtype=torch.bool)])
         self.generator = Generator(LAYOUT)
         self.discriminator = Discriminator(FEATURES, len(losses.HEADS))
+        for name, parameter in self.generator.named_parameters():
+            # Noise that is the same in every slice would lie on a stack like dust on a lens.
+            parameter.requires_grad_(not name.endswith("noise_strength"))
         for network in (self.generator, self.discriminator):
             # A third faster on a CPU.
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -61,7 +64,7 @@ class StackRecipe(Recipe[Batch]):
 
     def _adam(self, network: nn.Module, share: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(
-            network.parameters(),
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=self.config.learning_rate * share,
             betas=(BETAS[0] ** share, BETAS[1] ** share),
         )
@@ -90,8 +93,14 @@ class StackRecipe(Recipe[Batch]):
     def turns(self, step: int, batch: Batch) -> Iterator[Turn]:
         """The discriminator's turn, its regulariser's every few steps, the generator's."""
         c = self.config
-        weight = c.label_weight * losses.ramp(step / c.steps, c.ramp_from, c.ramp_to)
         pictures = as_picture(batch.real.pictures.float() / STORED_ONE)
+        is_warming = step < c.warm_up
+        if is_warming:
+            yield self._warm_up_turn(pictures, batch.real)
+        if step < c.warm_up - c.head_start:
+            return
+        done = max(0.0, (step - c.warm_up) / max(1, c.steps - c.warm_up))
+        weight = c.label_weight * losses.ramp(done, c.ramp_from, c.ramp_to)
         with torch.no_grad():
             fakes, _ = self._made(batch.made[0])
         self.discriminator.requires_grad_(True)
@@ -102,7 +111,16 @@ class StackRecipe(Recipe[Batch]):
             loss = c.r1_weight * c.r1_every * penalty
             yield Turn("discriminator", loss, {"r1": penalty})
         self.discriminator.requires_grad_(False)
-        yield self._generator_turn(batch.made[1], weight)
+        if not is_warming:
+            yield self._generator_turn(batch.made[1], weight)
+
+    def _warm_up_turn(self, pictures: Tensor, wanted: Examples) -> Turn:
+        c = labels(wanted.covariates, positions(wanted.slices, SLICES))
+        w = self.generator.mapping(wanted.latents, c)
+        with self.machine.autocast():
+            made = draw(self.generator, w[:, None].expand(-1, LAYOUT.styles, -1))
+        loss = (made.float() - pictures).abs().mean()
+        return Turn("generator", 10 * loss, {"warm-up": loss})
 
     def _discriminator_turn(
         self, reals: Tensor, fakes: Tensor, wanted: Examples, weight: float

@@ -41,6 +41,7 @@ def source(name: str, people: int) -> Any:
         "ventricles": volume if name == "ixi" else hidden,
         "lesions": volume if name == "ms" else hidden,
     }
-    return SimpleNamespace(
-        name=name, ids=tuple(f"{name}-{n}" for n in range(people)), t1=t1, labels=labels
-    )
+    ids = tuple(f"{name}-{n}" for n in range(people))
+    # Everybody of the second source was painted into somebody of the first.
+    anatomy = tuple(f"ixi-{n}" for n in range(people))
+    return SimpleNamespace(name=name, ids=ids, t1=t1, labels=labels, anatomy=anatomy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-
 from training.mssg.stack.discriminator import GROUP, Discriminator, Halving, with_spread
 
 

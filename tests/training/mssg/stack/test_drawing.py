@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from training.mssg.stack.drawing import draw, mixed
 
 from napari_medsyn.models.stylegan2.network import Generator, Layout
-from training.mssg.stack.drawing import draw, mixed
 
 LAYOUT = Layout(z=4, c=3, w=6, channels=1, layers=2, features=(7, 6, 5))
 

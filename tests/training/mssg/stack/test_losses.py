@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 from torch import nn
-
 from training.mssg.stack import losses
 
 UNKNOWN = torch.zeros(2, 6, dtype=torch.bool)

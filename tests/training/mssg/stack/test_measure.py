@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from napari_medsyn.models.mssg.lattice import SHAPE
 from training.mssg.stack import measure
 from training.mssg.stack.slices import FIRST, LAST, SLICES, sliced
+
+from napari_medsyn.models.mssg.lattice import SHAPE
 
 
 def test_there_and_back_is_a_slightly_blurred_head() -> None:
@@ -67,4 +67,6 @@ def test_metrics_are_those_of_what_the_judge_reads(monkeypatch: pytest.MonkeyPat
     assert found["Sex: share read as asked"] == 1
     assert found["Sex: share read as it is, real slices as coarse"] == 0.5
     expected = float(noise[30, 32, 32]) / 0.55
-    assert found["Roughness through the slices, made over real"] == pytest.approx(expected, abs=2e-3)
+    assert found["Roughness through the slices, made over real"] == pytest.approx(
+        expected, abs=2e-3
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.training.mssg.stack._people import PlainLabels, source
-
 from training.mssg.stack.people import DRAWS, NAMES, People, examples, recorded
 from training.mssg.stack.slices import SIDE, SLICES
 
@@ -55,16 +54,25 @@ def test_pictures_belong_to_their_labels() -> None:
             pictures[who, where] = 100 * who + where
     covariates = torch.zeros(2, 1, 5)
     covariates[1] = 1
-    people = People(pictures, covariates, torch.ones(2, 5, dtype=torch.bool))
+    people = People(pictures, covariates, torch.ones(2, 5, dtype=torch.bool), torch.zeros(2, 3))
     drawn = examples([people], 50, torch.Generator().manual_seed(0))
     expected = 100 * drawn.covariates[:, 0] + drawn.slices
     torch.testing.assert_close(drawn.pictures[:, 0, 0, 0].float(), expected)
 
 
-def test_some_are_mirrored_in_x() -> None:
+def test_some_are_mirrored_in_x_and_are_somebody_else() -> None:
     pictures = torch.zeros(1, SLICES, SIDE, SIDE, dtype=torch.uint8)
     pictures[:, :, 3, 7] = 200
-    people = People(pictures, torch.zeros(1, 1, 5), torch.ones(1, 5, dtype=torch.bool))
-    drawn = examples([people], 40, torch.Generator().manual_seed(0)).pictures[:, 0]
-    places = {tuple(picture.nonzero()[0].tolist()) for picture in drawn}
-    assert places == {(3, 7), (SIDE - 4, 7)}
+    known = torch.ones(1, 5, dtype=torch.bool)
+    people = People(pictures, torch.zeros(1, 1, 5), known, torch.ones(1, 2))
+    drawn = examples([people], 40, torch.Generator().manual_seed(0))
+    found = {
+        (*picture[0].nonzero()[0].tolist(), *latent.tolist())
+        for picture, latent in zip(drawn.pictures, drawn.latents, strict=True)
+    }
+    assert found == {(3, 7, 1, 1), (SIDE - 4, 7, -1, -1)}
+
+
+def test_a_painted_patient_has_the_latent_of_his_anatomy(both: list[People]) -> None:
+    torch.testing.assert_close(both[0].latents, both[1].latents)
+    assert not torch.allclose(both[0].latents[0], both[0].latents[1])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from training.mssg.stack.slices import FIRST, PIXEL_MM, SLICES, grid, resampling, sliced
 
 from napari_medsyn.models.mssg.lattice import SHAPE
 from napari_medsyn.registry.parts import GridCard
-from training.mssg.stack.slices import FIRST, PIXEL_MM, SLICES, grid, resampling, sliced
 
 
 def test_what_is_even_stays_even() -> None:
@@ -27,7 +27,8 @@ def test_a_voxel_is_found_where_the_card_s_grid_says() -> None:
     """Centre of mass in MNI152: of a block around a voxel, and of its slices by the card."""
     volume = np.zeros(SHAPE, np.float32)
     volume[22:27, 60:65, 40] = 1.0
-    at_mm = np.array([-90.5, -125.5, -71.5]) + 2 * (np.array([5, 5, 0]) + [24, 62, 40])
+    # Voxel (24, 62, 40) of the crop is (29, 67, 40) of the whole grid.
+    at_mm = np.array([-90.5, -125.5, -71.5]) + 2 * np.array([29, 67, 40])
     made = np.moveaxis(sliced(volume), 0, 2)
     index = np.array([np.average(axis, weights=made) for axis in np.indices(made.shape)])
     found = GridCard.model_validate(grid()).grid().affine @ [*index, 1]
