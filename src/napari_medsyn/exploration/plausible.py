@@ -9,7 +9,7 @@ from people like this at all?
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -71,45 +71,68 @@ def hints(card: ModelCard, controls: Mapping[str, Any]) -> tuple[Hint, ...]:
     """
     if card.label_model is None or not card.covariates:
         return ()
-    person = {control.name: _default(control) for control in covariate_controls(card)}
+    asked = _asked(card, controls)
+    return (*_dependent(*asked), *_beyond(*asked))
+
+
+def unsupported(card: ModelCard, controls: Mapping[str, Any]) -> tuple[str, ...]:
+    """Sentences of the hints of that kind, but for controls that warn by themselves.
+
+    Raises
+    ------
+    UnusableModel : the card's label model is damaged.
+    """
+    if card.label_model is None or not card.covariates:
+        return ()
+    warned = {c.name for c in covariate_controls(card) if c.warning(controls.get(c.name))}
+    found = _beyond(*_asked(card, controls))
+    return tuple(hint.sentence for hint in found if hint.control not in warned)
+
+
+def _asked(
+    card: ModelCard, controls: Mapping[str, Any]
+) -> tuple[LabelModel, tuple[Control, ...], Values, Values]:
+    """The label model, the covariates that it knows, whose change it is, and how they stand."""
+    model = _label_model(card)
+    known = tuple(control for control in covariate_controls(card) if control.name in model.names)
+    person = {control.name: _default(control) for control in known}
     own = controls.get(OWN)
     if own is not None:
         person = {name: own.get(name) for name in person}
     now = {name: controls.get(name, value) for name, value in person.items()}
-    return _hints(
-        _label_model(card), covariate_controls(card), tuple(person.items()), tuple(now.items())
-    )
-
-
-def unsupported(card: ModelCard, controls: Mapping[str, Any]) -> tuple[str, ...]:
-    """Sentences of the hints of that kind, but for controls that warn by themselves."""
-    warned = {c.name for c in covariate_controls(card) if c.warning(controls.get(c.name))}
-    return tuple(
-        hint.sentence
-        for hint in hints(card, controls)
-        if hint.kind == "unsupported" and hint.control not in warned
-    )
+    return model, known, tuple(person.items()), tuple(now.items())
 
 
 @lru_cache(maxsize=1024)
-def _hints(
+def _dependent(
     model: LabelModel, controls: tuple[Control, ...], person: Values, now: Values
 ) -> tuple[Hint, ...]:
-    known = [control for control in controls if control.name in model.names]
     before, after = dict(person), dict(now)
     try:
-        depends = [_depends(model, control, known, before, after) for control in known]
-        beyond = _unsupported(model, known, before, after)
+        found = [_depends(model, control, controls, before, after) for control in controls]
     except ValueError:
         # The card offers a value that its label model does not know: nothing can be said.
         return ()
-    return (*(hint for hint in depends if hint is not None), *beyond)
+    return tuple(hint for hint in found if hint is not None)
+
+
+@lru_cache(maxsize=1024)
+def _beyond(
+    model: LabelModel, controls: tuple[Control, ...], person: Values, now: Values
+) -> tuple[Hint, ...]:
+    # Who has no lesions has none recorded: a volume of nothing is none that can be unusual.
+    after = {name: None if value == 0 else value for name, value in now}
+    try:
+        return tuple(_unsupported(model, controls, dict(person), after))
+    except ValueError:
+        # As above.
+        return ()
 
 
 def _depends(
     model: LabelModel,
     control: Control,
-    controls: list[Control],
+    controls: Sequence[Control],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> Hint | None:
@@ -142,7 +165,7 @@ def _depends(
 
 def _unsupported(
     model: LabelModel,
-    controls: list[Control],
+    controls: Sequence[Control],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> list[Hint]:
@@ -207,12 +230,12 @@ def _default(control: Control) -> Any:
 
 
 def _said(control: Control, value: Any) -> str:
-    """ "age 70 years", "sex female"."""
+    """Such as "age 70 years", "sex female"."""
     return f"{control.label.lower()} {_amount(control, value)}"
 
 
 def _amount(control: Control, value: Any) -> str:
-    """ "70 years", "female"."""
+    """Such as "70 years", "female"."""
     if isinstance(control, Categorical):
         labels = {category.value: category.label for category in control.categories}
         return labels.get(value, str(value))

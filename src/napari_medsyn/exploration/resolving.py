@@ -277,12 +277,7 @@ def _request_of_patient(
 
 
 def readiness(snapshot: Snapshot, card: ModelCard | None) -> Readiness:
-    """Whether `resolve` gives a request, and what the user should be warned of.
-
-    Raises
-    ------
-    UnusableModel : the card's label model is damaged.
-    """
+    """Whether `resolve` gives a request, and what the user should be warned of."""
     resolved = resolve(snapshot, card)
     if isinstance(resolved, NotReady):
         return Readiness(False, resolved.reason)
@@ -312,7 +307,11 @@ def _of_person(snapshot: Snapshot, card: ModelCard | None, request: Request) -> 
     # Late: it loads scipy.
     from napari_medsyn.exploration.plausible import unsupported
 
-    return (*facts, *unsupported(card, request.controls))
+    try:
+        return (*facts, *unsupported(card, request.controls))
+    except UnusableModel as error:
+        # Without a label model the model itself can still be run.
+        return (*facts, f"{error}.")
 
 
 def output_names(
