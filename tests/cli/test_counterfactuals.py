@@ -14,6 +14,7 @@ from tests._fakes import make_scan
 from tests._people import WARNING, make_covariate_judge
 
 from napari_medsyn import cli
+from napari_medsyn.exploration.plausible import Hint
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -235,3 +236,41 @@ def test_the_judge_measures_every_step(run, models, capsys):
     assert float(read["scan"]) == pytest.approx(brightest, abs=5e-3)
     assert float(read["44 years"]) == pytest.approx(brightest, abs=5e-3)
     assert float(read["64 years"]) == pytest.approx(brightest + 0.2, abs=5e-3)
+
+
+# ---- hints -----------------------------------------------------------------------------
+
+
+def _offers(card, controls):
+    """A label model in which men are 54."""
+    if controls["sex"] == "F" or controls["age"] == 54:
+        return ()
+    return (
+        Hint("age", "depends", "With sex male, age of about 54 years would be expected.", 54.0),
+        Hint("sex", "unsupported", "Sex male was not seen.", None),
+    )
+
+
+@pytest.fixture
+def offers(monkeypatch):
+    monkeypatch.setattr("napari_medsyn.exploration.counterfactual_series.hints", _offers)
+
+
+@pytest.mark.usefixtures("offers")
+def test_what_goes_together_is_said_on_standard_error_with_what_to_type(run, capsys):
+    assert run("--set", "sex=M") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert (
+        "medsyn: hint: With sex male, age of about 54 years would be expected. "
+        "(--set age=54, or let it --follow)"
+    ) in told
+    assert "medsyn: hint: Sex male was not seen." in told
+
+
+@pytest.mark.usefixtures("offers")
+def test_follow_does_what_is_offered(run, capsys):
+    assert run("--set", "sex=M", "--follow") == 0
+    captured = capsys.readouterr()
+    (row,) = [line for line in captured.out.splitlines() if "│ Age" in line]
+    assert row.split("│")[4].strip() == "54 years (follows)"
+    assert "hint" not in captured.err

@@ -66,8 +66,12 @@ def _asked(made: Counterfactual, name: str) -> str:
     if made.swept is not None and made.swept.control == name:
         first, *_, last = (with_unit(made, name, value) for value in made.steps)
         return f"{first} to {last}, {len(made.steps)} steps"
+    if made.swept is not None and name in made.followed:
+        return "follows"
     asked = made.controls[name]
-    return _OWN if asked == made.findings.own[name] else with_unit(made, name, asked)
+    if asked == made.findings.own[name]:
+        return _OWN
+    return with_unit(made, name, asked) + (" (follows)" if name in made.followed else "")
 
 
 def _show_one(made: Counterfactual, measured: Measured) -> None:

@@ -17,6 +17,7 @@ from napari_medsyn.errors import UnusableFile, UnusableModel
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.counterfactual_results import Counterfactual
+    from napari_medsyn.exploration.plausible import Hint
     from napari_medsyn.registry.card import ModelCard
 
 
@@ -53,6 +54,10 @@ def counterfactual(
     ] = None,
     separate: Annotated[
         bool, typer.Option("--separate", help="A sweep as one 3D file a step, not as 4D files.")
+    ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Let what depends on it go along: ventricles with age, …."),
     ] = False,
     animation: Annotated[
         Path | None, typer.Option(metavar="GIF", help="Of a sweep: its liveliest axial plane.")
@@ -101,6 +106,7 @@ def counterfactual(
                 changes,
                 from_=known,
                 sweep=None if swept is None else dict([swept]),
+                follow=follow,
                 device=device.value,
                 options=PreparationOptions(register=register.value, bias_field=n4),
                 tell=tell,
@@ -127,10 +133,20 @@ def _tell(made: Counterfactual, notes: Sequence[str]) -> None:
     for note in dict.fromkeys((*notes, *made.notes, *warning)):
         say(note)
     for hint in made.hints:
-        say(f"hint: {hint.sentence}")
+        say(_told(hint))
     show_findings(made)
     if made.measurements is not None:
         show_measured(made, made.measurements)
+
+
+def _told(hint: Hint) -> str:
+    """A hint with what to type; what a covariate depends on could also be left to --follow."""
+    from napari_medsyn.cli.control_values import value_text
+
+    if hint.value is None:
+        return f"hint: {hint.sentence}"
+    also = ", or let it --follow" if hint.kind == "depends" else ""
+    return f"hint: {hint.sentence} (--set {hint.control}={value_text(hint.value)}{also})"
 
 
 def _check_series(

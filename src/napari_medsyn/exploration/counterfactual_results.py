@@ -83,6 +83,7 @@ class Counterfactual:
     notes : sentences that the user should read.
     provenance : enough to make the same again, as JSON values.
     swept : the sweep with the values of its steps; None where there was none.
+    followed : names of the covariates that went with what was asked for, if they might.
     measurements : what a judge measured, if one was asked.
     options, device : how and where it was computed.
     """
@@ -97,6 +98,7 @@ class Counterfactual:
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
     swept: Swept | None = None
+    followed: tuple[str, ...] = ()
     measurements: Measured | None = None
     options: PreparationOptions = field(default_factory=PreparationOptions)
     device: str = "auto"

@@ -25,19 +25,26 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsyn.errors import EngineError, UnusableModel, UnusableStudy
+from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration.controls import checked
 from napari_medsyn.exploration.counterfactual_results import RECORD, Counterfactual, Findings
+from napari_medsyn.exploration.counterfactual_series import (
+    Following,
+    check,
+    series_hints,
+    series_warnings,
+    sweep_through,
+)
 from napari_medsyn.exploration.covariates import makes_counterfactuals
 from napari_medsyn.exploration.generating import find_model
 from napari_medsyn.exploration.requests import Finished, PreparationOptions
+from napari_medsyn.exploration.sweeping import Sweep, Swept
 from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Scan, Study
 
 if TYPE_CHECKING:
     from napari_medsyn.exploration.generating_samples import Tell
     from napari_medsyn.exploration.session import Session
-    from napari_medsyn.exploration.sweeping import Swept
     from napari_medsyn.registry.card import ModelCard
 
 __all__ = ["Counterfactual", "Findings", "counterfactual", "find_counterfactual_model"]
@@ -50,6 +57,7 @@ def counterfactual(
     *,
     from_: Mapping[str, Any] | None = None,
     sweep: Mapping[str, Sequence[Any]] | None = None,
+    follow: bool = False,
     device: str = "auto",
     options: PreparationOptions | None = None,
     catalogue: Catalogue | None = None,
@@ -70,6 +78,9 @@ def counterfactual(
         allows it.  With nothing set and no sweep, the scan comes back unchanged.
     from_ : what is known of the patient, covariate to value; the model estimates the rest.
     sweep : one covariate to its values; `set` may hold others fixed meanwhile.
+    follow : let covariates that are neither set nor swept go with those that are, as they do
+        among the people that the model was trained on (ventricles with age), instead of
+        leaving them at the patient's own.
     device : "auto", "cpu" or "cuda".
     options : how the study is brought to the model's grid.
     catalogue : where to look for the id; the embedded and the user's packages by default.
@@ -91,8 +102,8 @@ def counterfactual(
     from napari_medsyn.exploration.session import Session
 
     _, card = find_counterfactual_model(model, catalogue)
-    swept_name, swept_values = _one_sweep(card, sweep, set or {})
-    # Before the inversion, which takes long.
+    # What cannot be set is refused before the inversion, which takes long.
+    series = _one_sweep(card, sweep, set or {})
     changes = {name: checked(card, name, value) for name, value in (set or {}).items()}
     session = Session(catalogue=catalogue)
     try:
@@ -105,11 +116,10 @@ def counterfactual(
         _invert(session, from_ or {})
         for name, value in changes.items():
             session.set_control(name, value)
-        swept = _sweep(session, swept_name, swept_values) if swept_name else None
-        if swept is None:
-            session.impute()
-            _check(session)
-        return _result(session, card, from_ or {}, swept)
+        fixed = (*changes, series.control) if series is not None else tuple(changes)
+        following = Following(card, fixed) if follow else None
+        swept, followed = _computed(session, series, following)
+        return _result(session, card, from_ or {}, swept, followed)
     finally:
         session.close()
 
@@ -163,57 +173,57 @@ def study_of(inputs: Study | Mapping[str, Scan | str | Path]) -> Study:
 
 def _one_sweep(
     card: ModelCard, sweep: Mapping[str, Sequence[Any]] | None, fixed: Mapping[str, Any]
-) -> tuple[str, tuple[Any, ...]]:
-    """Name and values of the covariate that is swept; "" for none."""
+) -> Sweep | None:
+    """The covariate that is swept, and its values; None for none."""
     if not sweep:
-        return "", ()
+        return None
     if len(sweep) > 1:
         raise UnusableModel(f"a sweep is of one control, not of {' and '.join(sweep)}")
     (name, values), *_ = sweep.items()
     if name in fixed:
         raise UnusableModel(f"{name} cannot be set and swept; leave one of the two out")
-    return name, tuple(checked(card, name, value) for value in values)
+    return Sweep.checked(card, name, tuple(values))
 
 
 def _invert(session: Session, known: Mapping[str, Any]) -> None:
     """Find the person; afterwards the covariates stand at the patient's own values."""
     session.set_known(known)
     session.invert()
-    _check(session)
+    check(session)
 
 
-def _sweep(session: Session, name: str, values: tuple[Any, ...]) -> Swept:
-    made: list[Swept] = []
-    session.sweep_finished.connect(made.append)
-    session.sweep(name, values)
-    _check(session)
-    if not made:
-        raise EngineError("the sweep came to nothing; please report this")
-    return made[0]
+def _computed(
+    session: Session, series: Sweep | None, following: Following | None
+) -> tuple[Swept | None, tuple[str, ...]]:
+    """Compute what is set: a series, or one counterfactual, which the session then has.
 
-
-def _check(session: Session) -> None:
-    """Raise what the session could not do."""
-    failure = session.failure
-    if failure is None:
-        return
-    if failure.cause == "input":
-        raise UnusableStudy(failure.message)
-    raise EngineError(failure.message, failure.detail)
+    With the names of the covariates that have followed.
+    """
+    if series is not None:
+        swept = sweep_through(session, series, following)
+        steps = swept.provenance["sweep"].get("followed", ())
+        return swept, tuple(dict.fromkeys(name for moved in steps for name in moved))
+    moved = following.move(session) if following is not None else {}
+    session.impute()
+    check(session)
+    return None, tuple(moved)
 
 
 def _result(
-    session: Session, card: ModelCard, stated: Mapping[str, Any], swept: Swept | None
+    session: Session,
+    card: ModelCard,
+    stated: Mapping[str, Any],
+    swept: Swept | None,
+    followed: tuple[str, ...],
 ) -> Counterfactual:
     """What the session has come to, as a value of its own."""
-    from napari_medsyn.exploration.plausible import hints
-
     controls = dict(session.controls)
     findings = _findings(session, card, stated)
     finished = cast("Finished", session.results)
     arrays: Mapping[str, NDArray[np.float32]] = finished.arrays if swept is None else swept.arrays
     provenance = dict(finished.provenance if swept is None else swept.provenance)
-    said = hints(card, controls)
+    said = series_hints(card, controls, swept)
+    warned = series_warnings(card, controls, swept)
     record = {
         **findings.as_dict(),
         "asked": {
@@ -221,6 +231,7 @@ def _result(
             for name in card.covariates
             if swept is None or name != swept.control
         },
+        "followed": list(followed),
         "hints": [hint.sentence for hint in said],
     }
     return Counterfactual(
@@ -231,9 +242,10 @@ def _result(
         arrays=arrays,
         findings=findings,
         hints=said,
-        notes=tuple(finished.notes),
+        notes=(*finished.notes, *warned),
         provenance={**provenance, RECORD: record},
         swept=swept,
+        followed=followed,
         options=session.options,
         device=session.device,
     )
