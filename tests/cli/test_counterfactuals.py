@@ -227,6 +227,30 @@ def test_a_sweep_may_be_a_file_a_step(run, out, capsys):
     assert "counterfactual_T1_1_sex-F.nii.gz: exists already" in capsys.readouterr().err
 
 
+def test_an_animation_is_written_where_it_is_said_and_told(run, tmp_path, capsys):
+    path = tmp_path / "a.gif"
+    assert run("--sweep", "age=44:64:3", "--animation", path) == 0
+    assert path.read_bytes().startswith(b"GIF")
+    assert capsys.readouterr().out.splitlines()[-1] == str(path)
+
+
+def test_an_animation_replaces_nothing_unless_that_is_said(run, out, tmp_path, capsys):
+    path = tmp_path / "a.gif"
+    path.write_bytes(b"mine")
+    assert run("--sweep", "age=44:64:3", "--animation", path) == 2
+    assert "a.gif: exists already; choose another name or say --overwrite" in refusal(capsys)
+    assert (path.read_bytes(), out.exists()) == (b"mine", False)
+    assert run("--sweep", "age=44:64:3", "--animation", path, "--overwrite") == 0
+    assert path.read_bytes().startswith(b"GIF")
+
+
+def test_an_animation_never_replaces_the_scan(run, out, tmp_path, t1, capsys):
+    link = tmp_path / "t1.gif"
+    link.hardlink_to(t1)
+    assert run("--sweep", "age=44:64:3", "--animation", link, "--overwrite") == 2
+    assert "is a source of this result" in refusal(capsys)
+
+
 def test_the_judge_measures_every_step(run, models, capsys):
     make_covariate_judge(models / "judge")
     assert run("--sweep", "age=44:64:3", "--judge") == 0

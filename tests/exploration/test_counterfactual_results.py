@@ -6,6 +6,7 @@ import json
 
 import nibabel
 import numpy as np
+import PIL.Image
 import pytest
 from tests import _people
 from tests._fakes import make_scan
@@ -121,3 +122,16 @@ def test_the_steps_of_a_sweep_as_scans(study):
 def test_only_a_sweep_can_be_animated(study, tmp_path):
     with pytest.raises(UnusableStudy, match="only a sweep can be animated"):
         make(study).animate(tmp_path / "a.gif")
+
+
+def test_an_animation_shows_the_plane_that_changes_most(study, tmp_path):
+    made = make(study, sweep={"age": [44, 54, 64]})
+    # The model changes all of the brain alike, which fills planes 2 to 11.
+    assert made.liveliest_plane(2) in range(2, 12)
+    path = made.animate(tmp_path / "a.gif")
+    with PIL.Image.open(path) as animation:
+        assert animation.n_frames == 3
+        assert b"SYNTHETIC" in animation.info["comment"]
+    with pytest.raises(UnusableFile, match="exists"):
+        made.animate(path)
+    assert made.animate(path, "difference_T1", axis=0, index=3, overwrite=True) == path

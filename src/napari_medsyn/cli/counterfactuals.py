@@ -119,7 +119,7 @@ def counterfactual(
             protect=sources,
         )
         if animation is not None:
-            files.append(_animate(made, animation))
+            files.append(made.animate(animation, overwrite=overwrite))
     _tell(made, reading_notes(study))
     for file in files:
         show(str(file))
@@ -210,11 +210,3 @@ def _folder(
     with output_folder(out):
         check_targets(stems, out, "replace" if overwrite else "refuse", sources)
         yield
-
-
-def _animate(made: Counterfactual, path: Path) -> Path:
-    """The axial plane that changes most, as an animation."""
-    from napari_medsyn.scans.display import display_order
-
-    axial, _, _ = display_order(made.reference.grid).axes
-    return made.animate(path, axis=axial)

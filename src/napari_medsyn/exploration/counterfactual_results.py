@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.exploration.requests import Finished, PreparationOptions
 from napari_medsyn.exploration.saving import Existing, result_scan, save_results
+from napari_medsyn.scans.display import display_order
 from napari_medsyn.scans.study import Scan, Study
 
 if TYPE_CHECKING:
@@ -192,28 +193,39 @@ class Counterfactual:
             results, self.reference, Path(folder), existing=existing, protect=sources
         )
 
-    def animate(self, path: str | Path, output: str = "", axis: int = 2, index: int = -1) -> Path:
+    def animate(
+        self,
+        path: str | Path,
+        output: str = "",
+        axis: int = -1,
+        index: int = -1,
+        *,
+        overwrite: bool = False,
+    ) -> Path:
         """Write a sweep as an animation (GIF) of one plane, marked as synthetic; give the file.
 
         Parameters
         ----------
         path : ends in .gif.
         output : a key of `arrays`; the counterfactual by default.
-        axis : of the patient's grid, across the plane: 0, 1 or 2.
+        axis : of the patient's grid, across the plane: 0, 1 or 2; by default that of axial
+            planes.
         index : of the plane along `axis`; by default the one that changes most.
+        overwrite : whether an existing file may be replaced.
 
         Raises
         ------
-        UnusableStudy : this is not a sweep.
+        UnusableStudy : this is not a sweep, or has no such plane.
+        UnusableFile : the file exists, has another ending, or cannot be written.
         """
         if self.swept is None:
             raise UnusableStudy("only a sweep can be animated; ask for one")
         from napari_medsyn.exploration.animating import animate
 
+        axis = display_order(self.reference.grid).axes[0] if axis < 0 else axis
         index = self.liveliest_plane(axis) if index < 0 else index
         output = output or next(iter(self.arrays))
-        animate(self.swept, Path(path), output, axis, index)
-        return Path(path)
+        return animate(self.swept, Path(path), output, axis, index, overwrite=overwrite)
 
     def liveliest_plane(self, axis: int) -> int:
         """Index along `axis` of the plane in which a sweep changes most: |last − first|, summed."""
