@@ -47,6 +47,11 @@ def empty_slabs(shape: tuple[int, int, int], axis: int) -> Volume:
     return np.moveaxis(np.frombuffer(memory, np.float32).reshape(shape[axis], *others), 0, axis)
 
 
+def shows_scan(names: tuple[str, ...]) -> bool:
+    """Whether some of the outputs show the scan itself outside the brain, not nothing."""
+    return any(name.startswith(f"{OF_COUNTERFACTUAL[0]}_") for name in names)
+
+
 class Canvas:
     """The outputs of one request, filled region by region.
 

@@ -143,7 +143,9 @@ class Editing:
         0 around, and what fades towards the edge goes on to fade.
         """
         reference = self._prepared.reference
+        inside = self._prepared.reference_mask[(slice(None),) * self._axis + (slice(start, stop),)]
+        if not inside.any():
+            return np.zeros(inside.shape, np.float32)
         planes = select_planes(self._to_model, reference.shape, self._axis, start, stop)
         field = resample(volume, *planes, average=False)
-        inside = self._prepared.reference_mask[(slice(None),) * self._axis + (slice(start, stop),)]
         return np.multiply(field, inside, out=field)

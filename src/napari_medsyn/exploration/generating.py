@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
+from napari_medsyn.exploration.covariates import makes_counterfactuals
 from napari_medsyn.exploration.generating_files import Bits, Format, GeneratedFiles, write_samples
 from napari_medsyn.exploration.generating_sampler import Sampler
 from napari_medsyn.exploration.generating_samples import Sample, Tell
@@ -286,6 +287,11 @@ def _sampler(
         least = "one" if card.min_inputs == 1 else str(card.min_inputs)
         raise UnusableStudy(
             f"{card.name} reads scans: give it at least {least} of {', '.join(card.inputs)}"
+        )
+    if makes_counterfactuals(card) and any(scan.modality in card.inputs for scan in study or ()):
+        raise UnusableModel(
+            f"{card.name} generates people of nobody; to change the person of a scan, ask for a "
+            "counterfactual"
         )
     return Sampler(package, card, study, controls, options=options, device=device, batch=batch)
 

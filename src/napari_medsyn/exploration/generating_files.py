@@ -16,6 +16,7 @@ from napari_medsyn.errors import UnusableFile
 from napari_medsyn.exploration.controls import PRESENT, TARGETS, warnings
 from napari_medsyn.exploration.generating_sampler import GENERATING, Sampler
 from napari_medsyn.exploration.generating_samples import Sample, Tell
+from napari_medsyn.exploration.plausible import unsupported
 from napari_medsyn.exploration.resolving import MASK
 from napari_medsyn.exploration.saving import output_folder
 from napari_medsyn.registry.packages import sha256_of
@@ -140,6 +141,7 @@ class _Run:
         total, outputs, ending = len(self.seeds), self.made.outputs, ENDINGS[self.kind]
         for notes in (self.notes, self._private_notes):
             notes += warnings(self.made.card, self.made.controls)
+            notes += unsupported(self.made.card, self.made.controls)
         try:
             for number, sample in enumerate(self.made.samples(self.seeds, tell), start=1):
                 self._add(sample, file_names(number, total, outputs, ending))

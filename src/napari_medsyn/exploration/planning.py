@@ -64,9 +64,12 @@ class Filling:
     ----------
     prepared : the study on the model's grid.
     viewport : what is on screen, on the reference grid; None for nothing in particular.
+    everywhere : whether planes without brain are handed on, too, since they show something.
     """
 
-    def __init__(self, prepared: PreparedStudy, viewport: Viewport | None) -> None:
+    def __init__(
+        self, prepared: PreparedStudy, viewport: Viewport | None, *, everywhere: bool = False
+    ) -> None:
         self.axis = slab_axis(prepared)
         self._viewport = viewport
         wanted = brain_slices(prepared)
@@ -75,7 +78,7 @@ class Filling:
         # Slices without brain need no work: they count as done from the start.
         self._start, self._stop = needed_slices(prepared, self.axis)
         # A plane that shows no brain is background, as its array is from the start.
-        self._sent = self._missing(wanted) == 0
+        self._sent = (self._missing(wanted) == 0) & (not everywhere)
 
     @property
     def total(self) -> int:

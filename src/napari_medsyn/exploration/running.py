@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_medsyn.errors import Cancelled, EngineError, MedsynError
 from napari_medsyn.exploration.caching import Caches, prepares_alike
-from napari_medsyn.exploration.canvas import Allocate, Canvas, allocate_arrays
+from napari_medsyn.exploration.canvas import Allocate, Canvas, allocate_arrays, shows_scan
 from napari_medsyn.exploration.controls import INVERT, TARGETS, TASK
 from napari_medsyn.exploration.own_voxels import own_voxels
 from napari_medsyn.exploration.planning import Filling
@@ -102,7 +102,7 @@ def run(
     prepared = _prepare(request, card, caches, hooks)
     yield Progress(request.generation, 0, 0, "Starting the model", "preparing")
     renderer.start(prepared)
-    filling = Filling(prepared, request.viewport)
+    filling = Filling(prepared, request.viewport, everywhere=shows_scan(request.outputs))
     canvas = Canvas(request, prepared, filling.axis, hooks.allocate)
     findings: dict[str, Any] = {}
     regions = renderer.plan(*filling.order())
