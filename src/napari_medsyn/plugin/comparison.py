@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _BLINK_KEY = "Q"
-_UNCERTAINTY_KEY = "U"
+_OVERLAY_KEY = "U"
 
 
 class Comparison(Section):
@@ -36,8 +36,10 @@ class Comparison(Section):
         self._named: list[Layer] = []
         self._stride_before: int | None = None
         self._blinked: list[Layer] = []
+        self._remark = ""
         self._build()
         self._follow_viewer()
+        self.show_counterfactuals(False)
         self._show_state()
 
     def _build(self) -> None:
@@ -45,17 +47,30 @@ class Comparison(Section):
             "Side by side", "Every visible layer in a cell of its own, one camera for all"
         )
         self.uncertainty = _switch(
-            f"Uncertainty  ({_UNCERTAINTY_KEY})",
+            f"Uncertainty  ({_OVERLAY_KEY})",
             "Standard deviation over posterior samples, laid over the imputed modality",
         )
         self.residual = _switch(
             "Residual", "|reconstruction − scan| of the modalities that the model read"
         )
+        self.difference = _switch(
+            f"Difference  ({_OVERLAY_KEY})",
+            "Counterfactual − scan, laid over it: orange is brighter, blue is darker",
+        )
+        self.jacobian = _switch(
+            "Volume change", "Orange has grown, blue has shrunk: logarithm of the volume ratio"
+        )
         self.blink = QPushButton(f"Blink  ({_BLINK_KEY})")
         self.blink.setToolTip("Hold to look at the scans beneath the synthetic layers")
         self.side_by_side.toggled.connect(self._on_side_by_side)
-        self.uncertainty.toggled.connect(self._on_uncertainty)
-        self.residual.toggled.connect(self._on_residual)
+        self.overlays = {
+            "uncertainty": self.uncertainty,
+            "residual": self.residual,
+            "difference": self.difference,
+            "jacobian": self.jacobian,
+        }
+        for role, button in self.overlays.items():
+            button.toggled.connect(lambda on, role=role: self._set_visible(role, on))
         self.blink.pressed.connect(self._hide_synthetic)
         self.blink.released.connect(self._show_again)
         self.planes = PlaneSwitch(self._viewer, self._connections)
@@ -64,8 +79,8 @@ class Comparison(Section):
         layout.setSpacing(4)
         layout.addWidget(self.side_by_side, 0, 0)
         layout.addWidget(self.blink, 0, 1)
-        layout.addWidget(self.uncertainty, 1, 0)
-        layout.addWidget(self.residual, 1, 1)
+        for number, button in enumerate(self.overlays.values()):
+            layout.addWidget(button, 1 + number // 2, number % 2)
         self.body.addLayout(layout)
 
     def _follow_viewer(self) -> None:
@@ -77,7 +92,18 @@ class Comparison(Section):
         for layer in layers:
             self._connections.add(layer.events.visible, self._show_state)
         self._bind(_BLINK_KEY, self._blink_while_held)
-        self._bind(_UNCERTAINTY_KEY, self._toggle_uncertainty)
+        self._bind(_OVERLAY_KEY, self._toggle_overlay)
+
+    def show_counterfactuals(self, on: bool) -> None:
+        """Offer the maps of a counterfactual, or those of an imputation."""
+        for role, button in self.overlays.items():
+            button.setVisible((role in ("difference", "jacobian")) == on)
+
+    def show_remark(self, text: str) -> None:
+        """Have the mark on the canvas say what is to be seen, beside that it is synthetic."""
+        if text != self._remark:
+            self._remark = text
+            self._show_mark()
 
     def show_side_by_side(self, on: bool) -> None:
         """Show every visible layer in its own cell, or all in one."""
@@ -95,14 +121,10 @@ class Comparison(Section):
         cells.enabled = on
         self._viewer.reset_view()
 
-    def _on_uncertainty(self, on: bool) -> None:
-        self._set_visible("uncertainty", on)
-
-    def _on_residual(self, on: bool) -> None:
-        self._set_visible("residual", on)
-
-    def _toggle_uncertainty(self, _viewer: object) -> None:
-        self.uncertainty.toggle()
+    def _toggle_overlay(self, _viewer: object) -> None:
+        """What the key shows: the difference of a counterfactual, else the uncertainty."""
+        of_patient = self.difference.isVisibleTo(self)
+        (self.difference if of_patient else self.uncertainty).click()
 
     def _blink_while_held(self, _viewer: object) -> Iterator[None]:
         self._hide_synthetic()
@@ -140,7 +162,7 @@ class Comparison(Section):
             for layer in self._viewer.layers
             if layer.visible and (mark := mark_of(layer)) is not None
         }
-        for button, role in ((self.uncertainty, "uncertainty"), (self.residual, "residual")):
+        for role, button in self.overlays.items():
             with QSignalBlocker(button):
                 button.setChecked(role in roles)
             button.setEnabled(any(_has_role(layer, role) for layer in self._viewer.layers))
@@ -163,7 +185,8 @@ class Comparison(Section):
         if synthetic and not ours and overlay.text:
             return  # the user's own text stays; layer names and files carry the mark as well
         if synthetic:
-            overlay.text = f"{SYNTHETIC} · research use, not for diagnosis"
+            remark = f" · {self._remark}" if self._remark else ""
+            overlay.text = f"{SYNTHETIC}{remark} · research use, not for diagnosis"
             overlay.position = "bottom_right"
             overlay.color = (0.93, 0.58, 0.13, 1.0)  # reads on black and on white
             overlay.font_size = 10
@@ -191,12 +214,19 @@ class Comparison(Section):
             wanted = seen if cells else seen[-1:]
             layers = [layer for layer in layers if _modality(layer) in wanted] or layers[-1:]
         elif visible and not cells:
-            layers = layers[:1]
+            # A sweep's maps have an axis more than those of a single counterfactual.
+            axes = self._axes_in_sight()
+            layers = [layer for layer in layers if layer.ndim == axes][:1] or layers[:1]
         for layer in layers:
             layer.visible = visible
         self._show_state()
         if cells:
             self._viewer.reset_view()
+
+    def _axes_in_sight(self) -> int:
+        """How many axes the topmost visible counterfactual has; 3 without one."""
+        seen = (x for x in reversed(self._viewer.layers) if x.visible)
+        return next((layer.ndim for layer in seen if _has_role(layer, "counterfactual")), 3)
 
     def _imputed_in_sight(self) -> list[str]:
         """Modalities of the imputed layers that are visible, the topmost last."""

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
-from superqt import QCollapsible
 
 from napari_medsyn.exploration.controls import PRESENT, TARGETS
 from napari_medsyn.exploration.requests import PreparationOptions
-from napari_medsyn.plugin.covariate_editor import covariate_editor, is_covariate
+from napari_medsyn.plugin.covariate_editor import CovariateEditor, covariate_editor, is_covariate
 from napari_medsyn.plugin.editors import Editor, ModalitiesEditor, SeedEditor, make_editor
+from napari_medsyn.plugin.folding import Fold
+from napari_medsyn.plugin.hint_strip import HintStrip
 from napari_medsyn.plugin.latent_editor import LatentEditor
+from napari_medsyn.plugin.person_row import PersonRow
 from napari_medsyn.plugin.widgets import COLOURS, Section, plain_label, tooltip
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.controls import Control, Latent
+
+#: Controls that say how a person is drawn who is made up.
+_DRAWN: Final = ("seed", "truncation", "mixing", "mixing_seed")
+
+#: Why a patient's covariates cannot be turned yet.
+_WAITS: Final = "Invert first: the controls then stand at this patient's own values"
 
 
 class ControlPanel(Section):
@@ -37,7 +44,12 @@ class ControlPanel(Section):
         self._rows = _form_layout(self._form)
         self.preparation = PreparationForm()
         self.preparation.options_changed.connect(self.options_changed)
+        self.person = PersonRow()
+        self.hints = HintStrip()
+        self.person.setVisible(False)
+        self.body.addWidget(self.person)
         self.body.addWidget(self._form)
+        self.body.addWidget(self.hints)
         self.body.addWidget(self.preparation)
 
     def show_card(self, card: ModelCard | None) -> None:
@@ -54,6 +66,9 @@ class ControlPanel(Section):
             editor = None if card is None or control.name == PRESENT else _editor(control, card)
             if editor is not None:
                 self._add_row(control, editor)
+        self.person.show_card(card)
+        # Room for hints is kept where there may be some, so that nothing jumps.
+        self.hints.setVisible(card is not None and card.label_model is not None)
         # Nothing is prepared for a model that reads no scan.
         self.preparation.setVisible(card is None or bool(card.inputs))
 
@@ -83,6 +98,27 @@ class ControlPanel(Section):
         for name, editor in self.editors.items():
             editor.show_own(own.get(name))
 
+    def show_whom(self, of_patient: bool, is_found: bool) -> None:
+        """Show what there is to turn for a patient, or for people who are made up.
+
+        Parameters
+        ----------
+        of_patient : whether the controls are a patient's, whose latent is not drawn.
+        is_found : whether the patient's own values, from which one moves, are known.
+        """
+        for name in _DRAWN:
+            if name in self.editors:
+                self.editors[name].setVisible(not of_patient)
+                self._labels[name].setVisible(not of_patient)
+        waits = of_patient and not is_found
+        for name, editor in self.editors.items():
+            if isinstance(editor, CovariateEditor | LatentEditor):
+                editor.setEnabled(not waits)
+                self._labels[name].setEnabled(not waits)
+                editor.setToolTip(tooltip(_WAITS if waits else editor.control.help))
+            if isinstance(editor, LatentEditor):
+                editor.show_of_patient(of_patient)
+
     def show_amber(self, names: Collection[str]) -> None:
         """Show the rows of `names` in amber: beyond what the model has seen together."""
         for name, editor in self.editors.items():
@@ -100,7 +136,7 @@ class ControlPanel(Section):
         self.control_changed.emit(name, value)
 
 
-class PreparationForm(QCollapsible):
+class PreparationForm(Fold):
     """How the scans are brought to the model's grid; folded, since the defaults serve."""
 
     options_changed = Signal(object)
@@ -116,14 +152,7 @@ class PreparationForm(QCollapsible):
     )
 
     def __init__(self) -> None:
-        # Arrows as text take the theme's colour, which the class's own icons do not.
-        super().__init__("▸ Preparation", expandedIcon=QIcon(), collapsedIcon=QIcon())
-        self.toggled.connect(lambda on: self.setText("▾ Preparation" if on else "▸ Preparation"))
-        self.setDuration(0)
-        self.toggleButton().setStyleSheet(
-            "text-align: left; border: none; background: transparent; font-weight: bold;"
-            "padding: 4px 0px;"
-        )
+        super().__init__("Preparation")
         self.register = _choices(self._REGISTER)
         self.brain_mask = _choices(self._MASK)
         self.bias_field = QCheckBox("Correct the bias field (N4)")
@@ -131,15 +160,12 @@ class PreparationForm(QCollapsible):
         content = QWidget()
         rows = _form_layout(content)
         rows.setContentsMargins(0, 6, 0, 0)
-        for layout in (self.layout(), self.content().layout()):
-            if layout is not None:
-                layout.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(QLabel("Register"), 0, 0)
         rows.addWidget(self.register, 0, 1)
         rows.addWidget(QLabel("Brain mask"), 1, 0)
         rows.addWidget(self.brain_mask, 1, 1)
         rows.addWidget(self.bias_field, 2, 0, 1, 2)
-        self.addWidget(content)
+        self.show_content(content)
         self._options = PreparationOptions()
         self.register.activated.connect(self._on_changed)
         self.brain_mask.activated.connect(self._on_changed)

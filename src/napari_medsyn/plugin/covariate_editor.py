@@ -41,6 +41,9 @@ class CovariateEditor(Editor):
         self.reset = IconButton("reset", "")
         self.unknown = IconButton("question", "Not known: the model fills it in by itself")
         self.unknown.setCheckable(True)
+        self.unknown.setStyleSheet(
+            "QToolButton:checked { background-color: #3d5fc4; border-radius: 3px; }"
+        )
         for button in (self.reset, self.unknown):
             button.setFixedSize(20, 24)
         self.row.addWidget(inner, stretch=1)

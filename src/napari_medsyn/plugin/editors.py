@@ -218,7 +218,8 @@ class ChoiceEditor(Editor):
     def show_own(self, value: Any) -> None:
         for row, category in enumerate(self.control.categories):
             is_own = value is not None and category.value == value
-            self.combo.setItemText(row, category.label + " · this patient" * is_own)
+            self.combo.setItemText(row, f"• {category.label}" if is_own else category.label)
+        self.combo.setToolTip("" if value is None else "• this patient")
 
 
 class ModalitiesEditor(Editor):

@@ -19,24 +19,27 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_medsyn.errors import MedsynError
 from napari_medsyn.exploration.controls import TARGETS
 from napari_medsyn.exploration.requests import Finished, Progress, SlabReady
-from napari_medsyn.exploration.saving import save_results
-from napari_medsyn.exploration.session import FAILED, IDLE, PREPARING, RUNNING, Session
+from napari_medsyn.exploration.session import PREPARING, RUNNING, Session
 from napari_medsyn.plugin import sessions
 from napari_medsyn.plugin.adapters import binding_warning, plain_viewer
 from napari_medsyn.plugin.comparison import Comparison
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.control_panel import ControlPanel
-from napari_medsyn.plugin.dispatch import Background, GuiDispatcher, Outcome
-from napari_medsyn.plugin.fitting import fit_line, makes_images_of_nobody
+from napari_medsyn.plugin.dispatch import Background, GuiDispatcher
+from napari_medsyn.plugin.fitting import action_of, state_text, what_differs, whether_ready
 from napari_medsyn.plugin.intake import Intake
+from napari_medsyn.plugin.keeping import Keeping
 from napari_medsyn.plugin.loading import FILE_FILTER, dropped_paths
 from napari_medsyn.plugin.model_panel import ModelPanel
 from napari_medsyn.plugin.opening import open_models_dock
+from napari_medsyn.plugin.patient_part import PatientPart
 from napari_medsyn.plugin.results import ResultLayers
-from napari_medsyn.plugin.run_panel import Action, RunPanel
+from napari_medsyn.plugin.run_panel import RunPanel
 from napari_medsyn.plugin.study_panel import StudyPanel
+from napari_medsyn.plugin.sweep_part import SweepPart
 from napari_medsyn.plugin.view import displayed_plane
 from napari_medsyn.plugin.widgets import Banner, MessageArea, scrolling_column
+from napari_medsyn.plugin.wording import covariates_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -44,8 +47,6 @@ if TYPE_CHECKING:
 
 #: Outputs that the dock shows; the reconstruction itself is left out to spare memory.
 _KINDS = ("imputed", "uncertainty", "residual")
-
-_STATES = {IDLE: "Ready", PREPARING: "Preparing…", RUNNING: "Imputing…", FAILED: "Failed"}
 
 
 class Explorer(QWidget):
@@ -67,14 +68,10 @@ class Explorer(QWidget):
         self.results = ResultLayers(self.viewer)
         self._closing_order()
         self._build()
-        self.intake = Intake(
-            self,
-            self.viewer,
-            self.session,
-            self._background,
-            self.message.show_message,
-            self.run_panel.show_phase,
-        )
+        say, say_busy = self.message.show_message, self.run_panel.show_phase
+        self.intake = Intake(self, self.viewer, self.session, self._background, say, say_busy)
+        self.keeping = Keeping(self, self.session, self._background, say, say_busy)
+        self._build_parts()
         self._connect_panels()
         self._connect_session()
         self._connect_viewer()
@@ -125,6 +122,23 @@ class Explorer(QWidget):
         """The width at which nothing is shortened."""
         return QSize(380, 800)
 
+    def _build_parts(self) -> None:
+        """What only a model of counterfactuals has."""
+        session, run, connections = self.session, self.run_panel, self._connections
+        self.patient = PatientPart(
+            session,
+            self.control_panel,
+            self.model_panel,
+            run,
+            connections,
+            self._background,
+            self._try,
+        )
+        self.sweeps = SweepPart(
+            self, self.viewer, session, connections, self.keeping, self._try, self._show_step
+        )
+        self.control_panel.body.addWidget(self.sweeps.panel)
+
     def _connect_panels(self) -> None:
         study, run = self.study_panel, self.run_panel
         study.files_asked.connect(self._on_open_files)
@@ -140,11 +154,12 @@ class Explorer(QWidget):
         self.control_panel.control_changed.connect(self._on_control)
         self.control_panel.options_changed.connect(self._try(self.session.set_options))
         run.impute_asked.connect(self.impute)
+        run.invert_asked.connect(lambda: self._begin(self.session.invert))
         run.cancel_asked.connect(self.session.cancel)
         run.undo_asked.connect(self.session.undo)
         run.redo_asked.connect(self.session.redo)
         run.live_changed.connect(self._on_live)
-        run.save_asked.connect(self._on_save)
+        run.save_asked.connect(self.keeping.ask_and_save)
 
     def _connect_session(self) -> None:
         session, add = self.session, self._connections.add
@@ -200,19 +215,11 @@ class Explorer(QWidget):
 
     def impute(self) -> None:
         """Compute what is set, the plane on screen first."""
-        self.message.clear()
-        self.results.begin()
-        self._show_plane()
-        self._try(self.session.impute)()
+        self._begin(self.session.impute)
 
     def save(self, folder: Path) -> None:
         """Write the results and their provenance into `folder`, on a thread."""
-        results, reference = self.session.results, self.session.results_reference
-        if results is None or reference is None:
-            self.message.show_message("There is no result to save yet; press Impute first.", "bad")
-            return
-        self.run_panel.show_phase("Saving…")
-        self._background.start(lambda: save_results(results, reference, folder), self._on_saved)
+        self.keeping.save(folder)
 
     def release(self) -> None:
         """Let go of engine, threads and connections; the dock is of no use afterwards."""
@@ -240,8 +247,14 @@ class Explorer(QWidget):
 
     # ---- computing -----------------------------------------------------------------
 
+    def _begin(self, action: Callable[[], None]) -> None:
+        self.message.clear()
+        self.results.begin()
+        self._show_plane()
+        self._try(action)()
+
     def _impute_if_ready(self) -> None:
-        if self.session.readiness().ok:
+        if whether_ready(self.session)[0]:
             self.impute()
 
     def _on_live(self, live: bool) -> None:
@@ -270,7 +283,8 @@ class Explorer(QWidget):
     def _on_finished(self, finished: Finished) -> None:
         reference = self.session.results_reference
         if reference is not None:
-            self.results.complete(finished, reference)
+            note = what_differs(self.session.card, finished.provenance.get("controls", {}))
+            self.results.complete(finished, reference, note)
             self._put_off.start()
         self._show_all()
         self.message.clear()
@@ -300,23 +314,6 @@ class Explorer(QWidget):
         if not self.results.show_waiting():
             self._put_off.stop()
 
-    # ---- saving --------------------------------------------------------------------
-
-    def _on_save(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Save the results into a folder"):
-            self.save(Path(folder))
-
-    def _on_saved(self, outcome: Outcome) -> None:
-        self.run_panel.show_phase("")
-        if outcome.ok:
-            files: list[Path] = outcome.value
-            folder = files[0].parent
-            self.message.show_message(
-                f"Saved {len(files)} files in {folder}", "good", "\n".join(map(str, files))
-            )
-        else:
-            self.message.show_message(outcome.message, "bad", outcome.detail)
-
     # ---- what the session says -----------------------------------------------------
 
     def _on_study_changed(self) -> None:
@@ -341,6 +338,7 @@ class Explorer(QWidget):
             self._list_models()
         self.model_panel.show_model(self.session.card, self.session.package)
         self.control_panel.show_card(self.session.card)
+        self.comparison.show_counterfactuals(bool(covariates_of(self.session.card)))
         self.control_panel.preparation.show_options(self.session.options)
         self.model_panel.show_device(self.session.device)
         self._show_all()
@@ -357,20 +355,15 @@ class Explorer(QWidget):
         self._show_fit()
 
     def _show_fit(self) -> None:
-        readiness = self.session.readiness()
-        action: Action = "generate" if makes_images_of_nobody(self.session) else "impute"
-        self.run_panel.show_ready(readiness.ok, readiness.reason, action=action)
-        self.model_panel.fit.show_text(*fit_line(self.session))
+        ready, reason = whether_ready(self.session)
+        self.run_panel.show_ready(ready, reason, action=action_of(self.session))
+        self.patient.ask_outlook()
 
     def _show_state(self, state: str) -> None:
         running = state in (PREPARING, RUNNING)
         self.run_panel.show_running(running)
-        text = _STATES[state]
-        results = self.session.results
-        if state == IDLE and results is not None and "device" in results.provenance:
-            text = f"{text} · ran on {str(results.provenance['device']).upper()}"
-        self.model_panel.show_state(text)
-        self.run_panel.show_savable(results is not None)
+        self.model_panel.show_state(state_text(self.session))
+        self.run_panel.show_savable(self.session.results is not None)
 
     def _show_plane(self, *_: object) -> None:
         """Tell the session which plane is on screen."""
@@ -378,6 +371,10 @@ class Explorer(QWidget):
         plane = displayed_plane(self.viewer, reference) if reference is not None else None
         if plane is not None:
             self.session.set_viewport(plane.axis, plane.index)
+
+    def _show_step(self) -> None:
+        """Write on the canvas which step of a sweep is to be seen."""
+        self.comparison.show_remark(self.sweeps.text_on_screen)
 
     # ---- within --------------------------------------------------------------------
 

@@ -28,6 +28,10 @@ ROWS: Final = 10
 _STEP: Final = 0.05
 
 
+#: Narrowest and widest column of the directions' names, in pixels.
+_NAME_WIDTHS: Final = (72, 126)
+
+
 class LatentEditor(Editor):
     """A slider for each direction of one group, and a menu of the groups.
 
@@ -48,10 +52,12 @@ class LatentEditor(Editor):
             stop = min(start + ROWS, len(self._names))
             self.groups.addItem(f"{start + 1} to {stop} of {len(self._names)}", start)
         self.groups.currentIndexChanged.connect(self._show_group)
-        self.zero = QPushButton("Back to the seed")
-        self.zero.setToolTip("Put every direction back to where the seed has drawn it")
+        self.zero = QPushButton()
+        self.show_of_patient(False)
         self.zero.clicked.connect(self._on_zero)
-        self.rows = [LatentRow(control) for _ in self._names[:ROWS]]
+        width = max(self.fontMetrics().horizontalAdvance(name) for name in self._names) + 8
+        width = round(within(width, *_NAME_WIDTHS))
+        self.rows = [LatentRow(control, width) for _ in self._names[:ROWS]]
         for number, row in enumerate(self.rows):
             row.moved.connect(lambda value, number=number: self._on_moved(number, value))
         self._lay_out()
@@ -69,6 +75,12 @@ class LatentEditor(Editor):
         for row in self.rows:
             column.addWidget(row)
         self.row.addLayout(column)
+
+    def show_of_patient(self, of_patient: bool) -> None:
+        """Say whose latent lies at 0: a patient's, or that of somebody made up."""
+        whose = "the patient" if of_patient else "the seed"
+        self.zero.setText(f"Back to {whose}")
+        self.zero.setToolTip(f"Put every direction back to where {whose} has it")
 
     @property
     def _start(self) -> int:
@@ -104,11 +116,11 @@ class LatentRow(QWidget):
 
     moved = Signal(float)
 
-    def __init__(self, control: Latent) -> None:
+    def __init__(self, control: Latent, name_width: int) -> None:
         super().__init__()
         self._range = (control.minimum, control.maximum)
         self.name = QElidingLabel()
-        self.name.setFixedWidth(72)
+        self.name.setFixedWidth(name_width)
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(round(control.minimum / _STEP), round(control.maximum / _STEP))

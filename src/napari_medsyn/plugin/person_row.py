@@ -68,7 +68,7 @@ class _NumberField(QWidget):
         self._shown = ""
         self.edit = QLineEdit()
         self.edit.setAccessibleName(f"{control.label} of this patient")
-        self.edit.setFixedWidth(70)
+        self.edit.setFixedWidth(56)
         self.edit.setToolTip(tooltip(f"{control.label} of this patient. {_TIP}"))
         self.edit.editingFinished.connect(self._on_edited)
         line = QHBoxLayout(self)
@@ -85,7 +85,7 @@ class _NumberField(QWidget):
         if estimated is None:
             self.edit.setPlaceholderText(getattr(self.control, "unit", "") or "?")
         else:
-            self.edit.setPlaceholderText(f"~{value_text(self.control, estimated)}")
+            self.edit.setPlaceholderText(f"~{number_text(estimated, self.control.step)}")
 
     def _on_edited(self) -> None:
         text = self.edit.text().strip().replace(",", ".")
@@ -114,7 +114,7 @@ class _ChoiceField(QWidget):
             self.combo.addItem(category.label, category.value)
         self.combo.setAccessibleName(f"{control.label} of this patient")
         self.combo.setToolTip(tooltip(f"{control.label} of this patient. {_TIP}"))
-        self.combo.setStyleSheet("min-width: 44px;")
+        self.combo.setStyleSheet("min-width: 58px;")
         self.combo.activated.connect(lambda row: self.stated.emit(self.combo.itemData(row)))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)

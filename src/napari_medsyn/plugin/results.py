@@ -30,6 +30,13 @@ class _Result:
     voxels: NDArray[np.float32]
     mark: Mark
     layer: Image | None = None
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        """What its layer is called."""
+        title = LOOKS[self.mark.role].title.format(self.mark.modality)
+        return f"{title} · {self.note}" if self.note else title
 
 
 class ResultLayers:
@@ -75,7 +82,7 @@ class ResultLayers:
     def begin(self) -> None:
         """The user has asked: layers that were removed, or pictures put away, may come back."""
         self._dismissed.clear()
-        self._put_away = {
+        self._put_away |= {
             name
             for name, layer in self.layers.items()
             if self._results[name].mark.role == "generated" and not layer.visible
@@ -98,19 +105,24 @@ class ResultLayers:
                 result.layer.refresh(thumbnail=False, highlight=False, extent=False)
         self._show(slab.arrays)
 
-    def complete(self, finished: Finished, reference: Scan) -> None:
-        """Put the whole results in, with their provenance; hide results not asked for."""
+    def complete(self, finished: Finished, reference: Scan, note: str = "") -> None:
+        """Put the whole results in, with their provenance; hide results not asked for.
+
+        `note`: what the layers' names say of them besides, unless the user has renamed them.
+        """
         self._settle_on(reference)
         self._incomplete = False
         for name, array in finished.arrays.items():
             result = self._result(name, reference)
             result.voxels[...] = array
             self._set_mark(result, reference, finished.provenance)
+            self._set_note(result, note)
             if result.layer is not None:
                 result.layer.refresh()
         self._show(finished.arrays)
         for name, layer in self.layers.items():
-            if name not in finished.arrays:
+            if name not in finished.arrays and layer.visible:
+                self._put_away.add(name)
                 layer.visible = False
 
     def show_waiting(self) -> bool:
@@ -147,6 +159,7 @@ class ResultLayers:
         self._results.clear()
         self._waiting.clear()
         self._dismissed.clear()
+        self._put_away.clear()
         self._incomplete = False
         self._reference = None
 
@@ -169,7 +182,8 @@ class ResultLayers:
             if layer is not None and name in self._put_away:
                 self._put_away.discard(name)
                 layer.visible = True
-                bring_into_view(self._viewer, layer)
+                if self._results[name].mark.role == "generated":
+                    bring_into_view(self._viewer, layer)
             if name in self._dismissed or layer is not None:
                 continue
             if self._results[name].mark.role in IMAGES:
@@ -187,7 +201,7 @@ class ResultLayers:
         selection = set(self._viewer.layers.selection)
         result.layer = self._viewer.add_image(
             display_order(result.mark.scan.grid).to_display(shown),
-            name=look.title.format(result.mark.modality),
+            name=result.title,
             colormap=look.colormap(),
             contrast_limits=look.limits_in(own_window(self._viewer, result.mark)),
             blending=look.blending,
@@ -201,6 +215,12 @@ class ResultLayers:
         if selection:
             # The user's layer stays the one that keys and sliders act on.
             self._viewer.layers.selection = selection
+
+    def _set_note(self, result: _Result, note: str) -> None:
+        before = result.title
+        result.note = note
+        if result.layer is not None and result.layer.name == before != result.title:
+            result.layer.name = result.title
 
     def _set_mark(
         self, result: _Result, reference: Scan, provenance: Mapping[str, Any] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -32,6 +33,10 @@ _ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
     ),
     "counterfactual": ("Counterfactual", "Compute this patient as the controls say"),
 }
+
+
+#: What a phase looks like that says how far it is.
+_COUNTED: Final = re.compile(r"\d of \d")
 
 
 class RunPanel(QWidget):
@@ -83,7 +88,7 @@ class RunPanel(QWidget):
         third.setContentsMargins(0, 0, 0, 0)
         third.setSpacing(4)
         third.addWidget(self.fidelity, stretch=1)
-        third.addWidget(self.again, alignment=Qt.AlignmentFlag.AlignTop)
+        third.addWidget(self.again, alignment=Qt.AlignmentFlag.AlignVCenter)
         first = QHBoxLayout()
         first.setSpacing(4)
         first.addWidget(self.impute, stretch=3)
@@ -124,7 +129,9 @@ class RunPanel(QWidget):
 
     def show_progress(self, progress: Progress) -> None:
         """How far the computation is; without a known length, that it moves."""
-        steps = f" · {progress.done} of {progress.total}" if progress.total > 1 else ""
+        # A phase may count by itself: "Inverting 3 of 20".
+        counts = progress.total > 1 and not _COUNTED.search(progress.phase)
+        steps = f" · {progress.done} of {progress.total}" if counts else ""
         share = progress.done / progress.total if progress.total else None
         self.bar.show_progress(share, f"{progress.phase}{steps}")
 

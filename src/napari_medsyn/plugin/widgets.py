@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 
 from qtpy.QtCore import QEvent, QRect, QSignalBlocker, QSize, Qt
-from qtpy.QtGui import QBrush, QColor, QPainter, QPaintEvent
+from qtpy.QtGui import QBrush, QColor, QPainter, QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -194,6 +194,15 @@ class FitLine(QWidget):
         """Show `text` with the colour of `degree`: "good", "note" or "bad"."""
         self._dot.setStyleSheet(f"color: {COLOURS[degree]};")
         self._text.setText(text)
+        self._make_room()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Keep as many lines as the text takes: a column that scrolls may squeeze it."""
+        self._text.setMinimumHeight(max(self._text.heightForWidth(self._text.width()), 0))
 
 
 class MessageArea(QFrame):
