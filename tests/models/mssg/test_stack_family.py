@@ -33,11 +33,11 @@ def labels() -> LabelModel:
     rng = np.random.default_rng(0)
     people = []
     for name, volume in (("ixi", "ventricles"), ("ms", "lesions")):
-        age = rng.uniform(20, 80, 40)
+        age = rng.uniform(20, 80, 12)
         recorded = {
             "age": age,
-            "sex": rng.integers(0, 2, 40).astype(float),
-            volume: np.exp(1 + age / 40 + rng.normal(0, 0.3, 40)),
+            "sex": rng.integers(0, 2, 12).astype(float),
+            volume: np.exp(1 + age / 40 + rng.normal(0, 0.3, 12)),
         }
         people.append(SimpleNamespace(name=name, labels=recorded))
     return LabelModel.fit(people)
@@ -128,7 +128,7 @@ def broken(net: Generator) -> Generator:
         ({"grid": {"shape": [16, 16, 30], "space": "MNI152", "dim": "2D axial"}}, "8 × 8"),
         ({"inputs": ["T1"], "min_inputs": 1}, "reads no scan"),
         ({"outputs": ["T1", "T2"]}, "2 outputs"),
-        ({"label_model": None}, "cannot be run"),
+        ({"label_model": None}, "label model cannot be used"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(

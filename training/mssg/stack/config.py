@@ -29,6 +29,10 @@ class Config(Settings):
     warm_up : steps in which the generator reconstructs real slices from their labels and a
         random latent of each anatomy.
     head_start : of these, the last ones, in which the discriminator learns already.
+    anchor_every : steps from one such reconstruction to the next after the warm-up, which
+        keep a latent the same person in all slices; 0 for none.
+    reconstruction_weight, anchor_weight : of the mean absolute difference, in the warm-up and
+        after it.
     sources : "both", or the name of the only one, as the single-source baselines have.
     label_weight : of the label losses against the adversarial one, after the ramp.
     ramp_from, ramp_to : share of the steps after the warm-up at which the label losses begin
@@ -47,8 +51,11 @@ class Config(Settings):
     look_minutes: float = 4.0
     save_minutes: float = 3.0
     sources: str = "both"
-    warm_up: int = 500
+    warm_up: int = 1500
     head_start: int = 60
+    anchor_every: int = 4
+    reconstruction_weight: float = 10.0
+    anchor_weight: float = 3.0
     label_weight: float = 0.5
     ramp_from: float = 0.01
     ramp_to: float = 0.1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,11 +56,17 @@ def asked(rng: np.random.Generator) -> dict[str, Any]:
     return values | {"sex": str(rng.choice(["F", "M"])), "cohort": str(rng.choice(["ixi", "ms"]))}
 
 
-def made(net: Generator, labels: LabelModel, values: Mapping[str, Any], seed: int) -> Volume:
-    """(SLICES, SIDE, SIDE) the stack of one person."""
+def made(
+    net: Generator,
+    labels: LabelModel,
+    values: Mapping[str, Any],
+    seed: int,
+    slices: Sequence[int] = range(SLICES),
+) -> Volume:
+    """(n, SIDE, SIDE) the stack of one person, or some slices of it."""
     z = torch.randn(LAYOUT.z, generator=torch.Generator().manual_seed(seed))
     encoded = torch.tensor(np.asarray(labels.encode(values), np.float32))
-    where = positions(torch.arange(SLICES, dtype=torch.float32), SLICES)
+    where = positions(torch.tensor(list(slices), dtype=torch.float32), SLICES)
     return stack(net, z, encoded, where).numpy()
 
 
@@ -101,7 +107,7 @@ def figures(
     found.append(_metric(text, right, len(healthy), "IXI, test people"))
     note = "1 is as rough as real; below 1 smoother, above 1 rougher"
     text = "Roughness through the slices, made over real"
-    found.append({**_metric(text, rough, count, "made people"), "note": note})
+    found.append({**_metric(text, float(rough), count, "made people"), "note": note})
     found[-1]["direction"] = "lower"
     return found
 

@@ -74,8 +74,8 @@ def picture(net: Generator, labels: LabelModel) -> bytes:
     """PNG of three made people, one in a row."""
     rows = []
     for values in SHOWN:
-        stack = made(net, labels, values, seed=0)
-        rows.append(np.concatenate([stack[level].T[::-1] for level in LEVELS], axis=1))
+        drawn = made(net, labels, values, seed=0, slices=LEVELS)
+        rows.append(np.concatenate([picture.T[::-1] for picture in drawn], axis=1))
     sheet: NDArray[np.float32] = np.concatenate(rows)
     sheet = sheet.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     content = io.BytesIO()

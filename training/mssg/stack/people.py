@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_medsyn.models.latents import latent
+from training.mssg.sources import Source
 from training.mssg.stack.config import LAYOUT
 from training.mssg.stack.slices import SLICES, sliced
 
@@ -20,16 +21,6 @@ from training.mssg.stack.slices import SLICES, sliced
 NAMES: Final = ("age", "sex", "ventricles", "lesions", "cohort")
 #: Draws of what is not recorded of a person.
 DRAWS: Final = 32
-
-
-class Cohort(Protocol):
-    """What is read of `training.mssg.sources.Source`."""
-
-    name: str
-    ids: tuple[str, ...]
-    anatomy: tuple[str, ...]
-    t1: NDArray[np.uint8]
-    labels: Mapping[str, NDArray[np.float32]]
 
 
 class Labels(Protocol):
@@ -63,7 +54,7 @@ class People:
         return len(self.pictures)
 
     @classmethod
-    def of(cls, source: Cohort, labels: Labels, seed: int) -> People:
+    def of(cls, source: Source, labels: Labels, seed: int) -> People:
         """All people of a source; labels they lack are drawn by `labels`."""
         rng = np.random.default_rng([seed, len(source.name)])
         stored = [np.rint(sliced(volume)).clip(0, 255).astype(np.uint8) for volume in source.t1]
@@ -81,7 +72,7 @@ class People:
         )
 
 
-def recorded(source: Cohort, number: int) -> dict[str, Any]:
+def recorded(source: Source, number: int) -> dict[str, Any]:
     """What a source says of one person by name; None where it does not."""
     values: dict[str, Any] = {"cohort": source.name}
     for name in NAMES[:-1]:

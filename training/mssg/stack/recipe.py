@@ -96,7 +96,7 @@ class StackRecipe(Recipe[Batch]):
         pictures = as_picture(batch.real.pictures.float() / STORED_ONE)
         is_warming = step < c.warm_up
         if is_warming:
-            yield self._warm_up_turn(pictures, batch.real)
+            yield self._reconstruction_turn(pictures, batch.real, c.reconstruction_weight)
         if step < c.warm_up - c.head_start:
             return
         done = max(0.0, (step - c.warm_up) / max(1, c.steps - c.warm_up))
@@ -113,14 +113,16 @@ class StackRecipe(Recipe[Batch]):
         self.discriminator.requires_grad_(False)
         if not is_warming:
             yield self._generator_turn(batch.made[1], weight)
+            if c.anchor_every and step % c.anchor_every == 0:
+                yield self._reconstruction_turn(pictures, batch.real, c.anchor_weight)
 
-    def _warm_up_turn(self, pictures: Tensor, wanted: Examples) -> Turn:
+    def _reconstruction_turn(self, pictures: Tensor, wanted: Examples, weight: float) -> Turn:
         c = labels(wanted.covariates, positions(wanted.slices, SLICES))
         w = self.generator.mapping(wanted.latents, c)
         with self.machine.autocast():
             made = draw(self.generator, w[:, None].expand(-1, LAYOUT.styles, -1))
         loss = (made.float() - pictures).abs().mean()
-        return Turn("generator", 10 * loss, {"warm-up": loss})
+        return Turn("generator", weight * loss, {"reconstruction": loss})
 
     def _discriminator_turn(
         self, reals: Tensor, fakes: Tensor, wanted: Examples, weight: float

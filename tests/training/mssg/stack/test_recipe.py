@@ -16,7 +16,9 @@ from training.mssg.stack.people import People
 from training.mssg.stack.recipe import StackRecipe
 
 MACHINE = Machine.of("cpu", "float32")
-CONFIG = Config(steps=4, batch=4, precision="float32", warm_up=0, ramp_from=0.0, ramp_to=0.1)
+CONFIG = Config(
+    steps=4, batch=4, precision="float32", warm_up=0, anchor_every=0, ramp_from=0.0, ramp_to=0.1
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,13 @@ def test_the_discriminator_joins_in_before_the_warm_up_ends(both: list[People]) 
     assert counted == [["generator"], both_networks, both_networks[::-1]]
 
 
+def test_people_are_reconstructed_now_and_then(both: list[People]) -> None:
+    recipe = StackRecipe(replace(CONFIG, anchor_every=3), MACHINE, both)
+    batch = recipe.batch(0, torch.Generator().manual_seed(0))
+    found = [[next(iter(turn.terms)) for turn in recipe.turns(step, batch)] for step in (2, 3)]
+    assert found == [["D", "G"], ["D", "G", "reconstruction"]]
+
+
 def test_the_warm_up_brings_the_generator_near_to_the_slices(
     both: list[People], tmp_path: Path
 ) -> None:
@@ -69,11 +78,12 @@ def test_the_warm_up_brings_the_generator_near_to_the_slices(
     config = replace(CONFIG, warm_up=40, head_start=0)
     run = Run(StackRecipe(config, MACHINE, both), config, tmp_path)
     losses = []
-    for step in range(12):
+    for step in range(8):
         batch = run.batch(step)
-        losses.append(float(next(iter(run.recipe.turns(step, batch))).terms["warm-up"]))
+        turn = next(iter(run.recipe.turns(step, batch)))
+        losses.append(turn.loss.item())
         run.make_step(batch)
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_the_generator_s_turn_leaves_the_discriminator_alone(
