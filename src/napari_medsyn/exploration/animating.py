@@ -87,9 +87,6 @@ def animate(
             append_images=frames[1:],
             duration=[*[STEP_MS] * (len(frames) - 1), LAST_MS],
             loop=0,
-            # Every frame whole, so that each one taken out is marked.
-            disposal=1,
-            optimize=False,
             comment=f"SYNTHETIC; {PURPOSE}".encode("ascii"),
         )
     return path

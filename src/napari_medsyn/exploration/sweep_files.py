@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_medsyn.exploration.requests import Finished
 from napari_medsyn.exploration.saving import SIDECAR, Existing, publish, result_scan
-from napari_medsyn.exploration.swept import Swept
+from napari_medsyn.exploration.swept import Swept, shown
 from napari_medsyn.registry.packages import sha256_of
 from napari_medsyn.scans.provenance import PURPOSE, write_sidecar
 
@@ -77,8 +77,10 @@ def _write(swept: Swept, name: str, path: Path) -> None:
 
 def _name_axis(header: Nifti1Header, swept: Swept) -> None:
     """Say what the fourth axis is, as far as a header can."""
-    first, last = swept.value_text(0), swept.value_text(len(swept.values) - 1)
-    said = f"SYNTHETIC | {PURPOSE} | axis 4: {first} to {last}"
+    # The first value with the name, the last with the unit: there is room for little more.
+    first = f"{swept.label} {shown(swept.values[0])}"
+    last = f"{shown(swept.values[-1])} {swept.unit}"
+    said = f"SYNTHETIC | {PURPOSE} | axis 4: {first} to {last}".rstrip()
     header["descrip"] = said.encode("ascii", "replace")[: _DESCRIPTION - 1]
     start, step = _even(swept.values)
     header["toffset"] = start

@@ -80,10 +80,15 @@ class Swept:
     def value_text(self, step: int) -> str:
         """What step `step` stands at, with the control's name and unit: "Age 62 years"."""
         value = self.values[step]
-        if value is None:
-            return f"{self.label} unknown"
-        shown = f"{value:g}" if isinstance(value, int | float) else str(value)
-        return f"{self.label} {shown} {self.unit}".strip()
+        unit = "" if value is None else self.unit
+        return f"{self.label} {shown(value)} {unit}".strip()
+
+
+def shown(value: Any) -> str:
+    """A value of a sweep without its unit: "62", "F", "unknown"."""
+    if value is None:
+        return "unknown"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def room_for(outputs: Sequence[str], shape: tuple[int, ...], steps: int) -> dict[str, Any]:
