@@ -28,6 +28,8 @@ def fill_head(head: TemplateHead, run: Path) -> None:
     for name in ("white", "ventricle", "appearance_basis", "lesion_mean", "lesion_basis"):
         getattr(head, name).copy_(arrays[name])
     head.t1[0].copy_(arrays["t1"])
+    with np.load(run / "registered.npz") as z:
+        head.edge.copy_(torch.from_numpy(z["template"][-1].astype(np.float32))[arrays["brain"]])
     head.shape_basis.copy_(arrays["shape_basis"].view(-1, 3, *CONTROLS))
     head.lesion_contrast.copy_(torch.tensor(LESION_CONTRAST))
     head.flair[0].copy_(torch.from_numpy(np.load(run / "flair.npy")))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_medsyn.models.mssg.head import TemplateHead
+from napari_medsyn.models.mssg.head import HALF, TemplateHead
 from napari_medsyn.models.mssg.lattice import SHAPE, warp
 from training.mssg.reader import Reader, features
 
@@ -26,7 +26,9 @@ def readings(
     rows = []
     for a, b, c in zip(shape.split(1), appearance.split(1), fold.split(1), strict=True):
         u = head.displacement(a)
-        t1 = warp(head.volume(head.painted(b, c)), u)
+        both = torch.cat([head.volume(head.painted(b, c)), head.volume(head.edge)], 1)
+        t1, edge = warp(both, u).split(1, 1)
+        t1 = t1 * (edge > HALF)
         said = reader(features(t1))
         rows.append(torch.cat([said, head.ventricle_ml(u).log()[:, None]], 1))
     return torch.cat(rows)

@@ -23,10 +23,11 @@ from napari_medsyn.models.latents import latent
 from napari_medsyn.models.mssg import edits
 from napari_medsyn.models.mssg.encoder import PREFIX, Encoder, EncoderSizes
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes, mixed
-from napari_medsyn.models.mssg.head import Composed, sample
+from napari_medsyn.models.mssg.head import Composed
 from napari_medsyn.models.mssg.inversion import Effort, Found, Inversion, Patient
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.models.mssg.lattice import SHAPE, coarser
+from napari_medsyn.models.mssg.packing import SCALE, unpacked
 
 if TYPE_CHECKING:
     from napari_medsyn.registry.card import ModelCard
@@ -66,9 +67,9 @@ def load(card: ModelCard, weights: Path, device: str) -> MSSGFamily:
     try:
         with safe_open(weights, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            net, encoder = _networks(shapes)
+            net, encoder = _networks({n: s for n, s in shapes.items() if not n.endswith(SCALE)})
             _check(card, net)
-            tensors = {name: _widened(file.get_tensor(name)) for name in shapes}
+            tensors = unpacked({name: file.get_tensor(name) for name in shapes})
         _check_values(tensors)
         labels = LabelModel.from_json(card.label_model or {})
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
@@ -193,8 +194,7 @@ class MSSGFamily:
         if conditioning.key != key:
             conditioning.composed, conditioning.key = self._person(controls), key
         person: Composed = conditioning.composed
-        images = torch.cat([person.t1, person.flair], 1)
-        made = sample(images, person.u, region.slices)[0].clamp(0, BRIGHTEST)
+        made = self.net.head.images(person, region.slices)[0].clamp(0, BRIGHTEST)
         wanted = controls.get(TARGETS) or self.card.outputs
         return Rendered(region, {m: _numpy(made[OUTPUTS.index(m)]) for m in wanted})
 
@@ -378,11 +378,6 @@ def _check_values(tensors: Mapping[str, Tensor]) -> None:
     brain, voxels = tensors["head.brain"], tensors["head.white"].numel()
     if brain.dtype != torch.bool or int(brain.sum()) != voxels:
         raise ValueError(f"head.brain does not mark the {voxels} voxels of the template")
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    """Half precision, in which packages are small, to the one that is computed in."""
-    return tensor if tensor.dtype == torch.bool else tensor.float()
 
 
 def _within(named: Mapping[str, V], prefix: str) -> dict[str, V]:

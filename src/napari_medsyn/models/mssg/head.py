@@ -32,6 +32,8 @@ from napari_medsyn.models.mssg.lattice import (
     warp,
 )
 
+#: Share of brain from which a voxel is brain.
+HALF: Final = 0.5
 #: Width of the edge of a lesion, in the unit of the lesion score.
 EDGE: Final = 0.15
 #: Halvings that find the threshold of the lesion score.
@@ -93,6 +95,7 @@ class TemplateHead(nn.Module):
     flair: Tensor
     white: Tensor
     ventricle: Tensor
+    edge: Tensor
     shape_basis: Tensor
     appearance_basis: Tensor
     lesion_mean: Tensor
@@ -106,7 +109,7 @@ class TemplateHead(nn.Module):
         self.register_buffer("brain", torch.zeros(SHAPE, dtype=torch.bool))
         for name in ("t1", "flair"):
             self.register_buffer(name, torch.zeros(folds, voxels))
-        for name in ("white", "ventricle"):
+        for name in ("white", "ventricle", "edge"):
             self.register_buffer(name, torch.zeros(voxels))
         self.register_buffer("shape_basis", torch.zeros(shapes, 3, *CONTROLS))
         self.register_buffer("appearance_basis", torch.zeros(appearances, voxels))
@@ -177,6 +180,17 @@ class TemplateHead(nn.Module):
             flair + self.lesion_contrast[1] * lesion,
             lesion,
         )
+
+    def images(self, composed: Composed, slices: Sequence[int]) -> Tensor:
+        """(N, 2, X, Y, n) axial slices of T1 and FLAIR, 0 outside the brain.
+
+        The edge is as sharp as that of a brain mask: what lies half within the template's
+        brain is brain.
+        """
+        edge = self.volume(self.edge).expand(len(composed.u), -1, -1, -1, -1)
+        volumes = torch.cat([composed.t1, composed.flair, edge], 1)
+        made = sample(volumes, composed.u, slices)
+        return made[:, :2] * (made[:, 2:] > HALF)
 
     def ventricle_ml(self, u: Tensor) -> Tensor:
         """(N,) volume of the template's ventricles in the person, ml."""
