@@ -82,6 +82,15 @@ def test_each_frame_says_what_it_is_and_its_value(tmp_path, monkeypatch):
             assert columns[-1] < frame.shape[1] - 2
 
 
+def test_a_difference_tells_its_colours(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "PIL.ImageDraw.ImageDraw.text", lambda _self, _at, text, **_how: written.append(text)
+    )
+    animate(make_swept(), tmp_path / "age.gif", "difference_T1", 2, 4)
+    assert written[1] == "Difference · Age 20 years · blue −200 to red 200"
+
+
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "LAI"])
 def test_an_axial_plane_has_the_face_up_and_the_patients_left_on_the_right(tmp_path, orientation):
     index = 4 if orientation[2] == "S" else 1

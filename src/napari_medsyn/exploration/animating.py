@@ -73,9 +73,11 @@ def animate(
         raise UnusableFile(path, "an animation is a GIF file; give it the ending .gif")
     planes = _planes(swept, output, axis, index)
     kind, _, modality = output.partition("_")
-    pictures = _signed(planes) if kind in SIGNED else _grey(planes)
+    limit = _limit(planes) if kind in SIGNED else None
+    pictures = _grey(planes) if limit is None else _signed(planes, limit)
+    scale = "" if limit is None else f" · blue \N{MINUS SIGN}{limit:.3g} to red {limit:.3g}"
     mark = label_text(swept.provenance, modality)
-    said = [f"{_title(kind)} · {swept.value_text(step)}" for step in range(len(planes))]
+    said = [f"{_title(kind)} · {swept.value_text(step)}{scale}" for step in range(len(planes))]
     # As wide in each frame as the widest text needs.
     width = max([pictures[0].shape[1], *(_length(text) + 2 * _GAP for text in (mark, *said))])
     frames = [_framed(*both, mark, width) for both in zip(pictures, said, strict=True)]
@@ -127,9 +129,13 @@ def _grey(planes: list[Plane]) -> list[Colours]:
     return [np.repeat((255 * plane)[..., None], 3, axis=-1).astype(np.uint8) for plane in scaled]
 
 
-def _signed(planes: list[Plane]) -> list[Colours]:
-    """(H, W, 3): black at zero, through blue below and red above it, symmetric for all."""
-    limit = max(float(np.percentile(np.abs(np.stack(planes)), 99.5)), 1e-12)
+def _limit(planes: list[Plane]) -> float:
+    """What is coloured fully on either side of zero: little in any step goes beyond it."""
+    return max(float(np.percentile(np.abs(np.stack(planes)), 99.5)), 1e-12)
+
+
+def _signed(planes: list[Plane], limit: float) -> list[Colours]:
+    """(H, W, 3): black at zero, blue down to -limit and red up to limit."""
     pictures = []
     for plane in planes:
         share = np.clip(plane / limit, -1, 1)[..., None]

@@ -141,15 +141,17 @@ def _depends(
     if name in CAUSES or not isinstance(control, Continuous | Integer):
         return None
     was, stands = before.get(name), after.get(name)
-    moved = [
+    # What is not known before and after says nothing of a change.
+    causes = [
         cause
         for cause in controls
-        if cause.name in CAUSES and after.get(cause.name) not in (None, before.get(cause.name))
+        if cause.name in CAUSES and None not in (before.get(cause.name), after.get(cause.name))
     ]
+    moved = [cause for cause in causes if after[cause.name] != before[cause.name]]
     if was is None or stands is None or not moved:
         return None
     there, here = (
-        model.expected({cause: values.get(cause) for cause in CAUSES}, name)
+        model.expected({cause.name: values[cause.name] for cause in causes}, name)
         for values in (after, before)
     )
     value = fitted(control, was + there - here)
