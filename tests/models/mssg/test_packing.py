@@ -23,6 +23,13 @@ def test_images_use_all_of_a_byte() -> None:
     assert (unpacked(small)["t1"] - image).abs().max() <= 1 / 255 / 2 + 1e-6
 
 
+def test_a_vector_is_one_row() -> None:
+    share = torch.rand(60)
+    small = packed({"white": share}, ["white"])
+    assert small["white.scale"].shape == (1,)
+    assert (unpacked(small)["white"] - share).abs().max() <= 1 / 255 / 2 + 1e-6
+
+
 def test_the_rest_is_half_precision_and_masks_stay() -> None:
     tensors = {"w": torch.randn(4, 4), "brain": torch.tensor([True, False])}
     small = packed(tensors, [])

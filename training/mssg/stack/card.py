@@ -95,7 +95,7 @@ def fields(
     ----------
     record : ``run.json`` of the run.
     label_model : as `training.mssg.label_fitting` wrote it.
-    supports, metrics : see `controls` and `training.mssg.stack.measure`.
+    supports, metrics : see `controls` and `benchmarks.stacks`.
     """
     config = record["config"]
     shown = record["step"] * config["batch"]

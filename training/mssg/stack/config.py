@@ -13,8 +13,8 @@ from training.harness.options import Settings
 #: than usual where pixels are many, since there they cost a CPU most.
 FEATURES: Final = (128, 128, 96, 48, 24)
 LAYOUT: Final = Layout(z=64, c=LABELS, w=128, channels=1, layers=3, features=FEATURES, rate=0.1)
-#: Betas of Adam.
-BETAS: Final = (0.0, 0.99)
+#: Beta 2 of Adam.
+BETA: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Config(Settings):
     reconstruction_weight, anchor_weight : of the mean absolute difference, in the warm-up and
         after it.
     sources : "both", or the name of the only one, as the single-source baselines have.
+    momentum : beta 1 of Adam for the generator; 0 as published, more for a warm-up alone.
     label_weight : of the label losses against the adversarial one, after the ramp.
     ramp_from, ramp_to : share of the steps after the warm-up at which the label losses begin
         and are whole.
@@ -56,6 +57,7 @@ class Config(Settings):
     anchor_every: int = 4
     reconstruction_weight: float = 10.0
     anchor_weight: float = 3.0
+    momentum: float = 0.0
     label_weight: float = 0.5
     ramp_from: float = 0.01
     ramp_to: float = 0.1

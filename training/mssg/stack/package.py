@@ -23,10 +23,9 @@ from napari_medsyn.models.mssg.stack import BRIGHTEST
 from napari_medsyn.models.stylegan2.network import Generator
 from napari_medsyn.registry.building import build_package
 from napari_medsyn.registry.card import ModelCard
-from training.judges.packaging import half
 from training.mssg.stack.card import fields
 from training.mssg.stack.config import LAYOUT
-from training.mssg.stack.measure import made
+from training.mssg.stack.making import made
 
 #: Covariates of the people of the picture.
 SHOWN: tuple[dict[str, Any], ...] = (
@@ -47,7 +46,7 @@ def pack(
 
     Parameters
     ----------
-    run : folder of a run that `training.mssg.stack.measure` has measured.
+    run : folder of a run that `benchmarks.stacks` has measured.
     out : a new folder.
     labels : JSON of the label model that the run was trained with.
 
@@ -64,7 +63,7 @@ def pack(
     net.load_state_dict(tensors)
     preview = picture(net, LabelModel.from_json(label_model))
     files: dict[str, bytes | Path] = {
-        "weights.safetensors": save(half(tensors)),
+        "weights.safetensors": save({name: t.half() for name, t in tensors.items()}),
         "preview.png": preview,
     }
     return build_package(out, fields(record, label_model, supports, metrics, version), files)

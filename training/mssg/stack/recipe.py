@@ -17,7 +17,7 @@ from training.harness.machine import Machine
 from training.harness.recipe import Networks, Picture, Player, Recipe, Turn
 from training.mssg.stack import losses
 from training.mssg.stack.augment import augmented
-from training.mssg.stack.config import BETAS, FEATURES, LAYOUT, Config
+from training.mssg.stack.config import BETA, FEATURES, LAYOUT, Config
 from training.mssg.stack.discriminator import Discriminator
 from training.mssg.stack.drawing import draw, mixed
 from training.mssg.stack.loading import load_people
@@ -56,17 +56,17 @@ class StackRecipe(Recipe[Batch]):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Lazy regularisation shortens the optimiser's memory alike (Karras et al. 2020, B).
         share = config.r1_every / (config.r1_every + 1)
-        generator = Player(self.generator, self._adam(self.generator, 1))
+        generator = Player(self.generator, self._adam(self.generator, 1, config.momentum))
         generator.ema, generator.clip = config.ema, config.clip
-        discriminator = Player(self.discriminator, self._adam(self.discriminator, share))
+        discriminator = Player(self.discriminator, self._adam(self.discriminator, share, 0.0))
         discriminator.clip = config.clip
         self.players = {"generator": generator, "discriminator": discriminator}
 
-    def _adam(self, network: nn.Module, share: float) -> torch.optim.Optimizer:
+    def _adam(self, network: nn.Module, share: float, momentum: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(
             [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=self.config.learning_rate * share,
-            betas=(BETAS[0] ** share, BETAS[1] ** share),
+            betas=(momentum, BETA**share),
         )
 
     @classmethod

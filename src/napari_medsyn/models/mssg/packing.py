@@ -1,7 +1,7 @@
 """Small weights: large tensors as 8-bit integers with a scale for each row.
 
 A tensor `name` of int8 or uint8 has its scale beside it, `name.scale` (rows,) float32: what is
-meant is `name * scale`.  Half precision stands for itself.
+meant is `name * scale`.  A tensor of one axis is one row.  Half precision stands for itself.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def packed(tensors: Mapping[str, Tensor], coarse: Collection[str]) -> dict[str, 
     Parameters
     ----------
     tensors : name to tensor; bool ones stay.
-    coarse : of at least two axes, the first being the rows.  Without negative values they
-        become uint8.
+    coarse : the first axis is that of the rows.  Without negative values they become uint8.
     """
     small: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -33,7 +32,7 @@ def packed(tensors: Mapping[str, Tensor], coarse: Collection[str]) -> dict[str, 
             continue
         is_signed = bool((tensor < 0).any())
         most = 127 if is_signed else 255
-        scale = tensor.flatten(1).abs().amax(1).clamp(min=1e-12) / most
+        scale = tensor.reshape(_rows(tensor), -1).abs().amax(1).clamp(min=1e-12) / most
         rounded = (tensor / _beside(scale, tensor)).round()
         small[name] = rounded.to(torch.int8 if is_signed else torch.uint8)
         small[name + SCALE] = scale.float()
@@ -55,12 +54,16 @@ def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 raise ValueError(f"{name} is the scale of nothing")
         elif tensor.dtype in COARSE:
             scale = tensors[name + SCALE].float()
-            if scale.shape != tensor.shape[:1]:
+            if scale.shape != (_rows(tensor),):
                 raise ValueError(f"{name}{SCALE} has shape {tuple(scale.shape)}")
             wide[name] = tensor.float() * _beside(scale, tensor)
         else:
             wide[name] = tensor if tensor.dtype == torch.bool else tensor.float()
     return wide
+
+
+def _rows(tensor: Tensor) -> int:
+    return 1 if tensor.ndim == 1 else tensor.shape[0]
 
 
 def _beside(scale: Tensor, tensor: Tensor) -> Tensor:
