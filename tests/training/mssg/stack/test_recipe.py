@@ -13,7 +13,7 @@ from training.harness.run import Run
 from training.mssg.stack.config import Config
 from training.mssg.stack.losses import HEADS
 from training.mssg.stack.people import People
-from training.mssg.stack.recipe import StackRecipe
+from training.mssg.stack.recipe import Batch, StackRecipe
 
 MACHINE = Machine.of("cpu", "float32")
 CONFIG = Config(
@@ -26,7 +26,7 @@ def both() -> list[People]:
     return [People.of(source(name, 3), PlainLabels(), seed=0) for name in ("ixi", "ms")]
 
 
-def new_run(people: list[People], out: Path) -> Run[object]:
+def new_run(people: list[People], out: Path) -> Run[Batch]:
     torch.manual_seed(0)
     return Run(StackRecipe(CONFIG, MACHINE, people), CONFIG, out)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from training.mssg.stack import measure
+from benchmarks import stacks
 from training.mssg.stack.slices import FIRST, LAST, SLICES, sliced
 
 from napari_medsyn.models.mssg.lattice import SHAPE
@@ -13,7 +15,7 @@ from napari_medsyn.models.mssg.lattice import SHAPE
 def test_there_and_back_is_a_slightly_blurred_head() -> None:
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     head = np.clip(1.2 - x**2 - y**2 - z**2, 0, 1).astype(np.float32)
-    back = measure.unsliced(sliced(head))
+    back = stacks.unsliced(sliced(head))
     inside = head[:, :, FIRST:LAST] > 0.1
     assert np.abs(back - head)[:, :, FIRST:LAST][inside].mean() < 0.01
     assert back[:, :, :FIRST].max() == 0
@@ -24,23 +26,27 @@ def test_a_stack_whose_slices_do_not_go_together_is_rough() -> None:
     along = np.cumsum(rng.normal(0, 0.01, (SLICES, 64, 64)), axis=0).astype(np.float32)
     smooth = 0.6 + along + rng.normal(0, 0.02, (1, 64, 64)).astype(np.float32)
     shuffled = smooth[rng.permutation(SLICES)]
-    assert measure.roughness(shuffled) > 1.5 * measure.roughness(smooth)
+    assert stacks.roughness(shuffled) > 1.5 * stacks.roughness(smooth)
 
 
 def test_covariates_are_asked_for_on_their_own() -> None:
     rng = np.random.default_rng(0)
-    people = [measure.asked(rng) for _ in range(300)]
+    people = [stacks.asked(rng) for _ in range(300)]
     age, ventricles = (np.array([p[name] for p in people]) for name in ("age", "ventricles"))
     assert abs(np.corrcoef(age, ventricles)[0, 1]) < 0.15
     assert {p["cohort"] for p in people} == {"ixi", "ms"}
-    assert measure.ASKED["age"][0] <= age.min() < age.max() <= measure.ASKED["age"][1]
+    assert stacks.ASKED["age"][0] <= age.min() < age.max() <= stacks.ASKED["age"][1]
 
 
 def test_metrics_are_those_of_what_the_judge_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A judge that reads what was asked for finds a correlation of 1 and everybody's sex."""
     rng = np.random.default_rng(2026)
-    wanted = [measure.asked(rng) for _ in range(5)]
-    real = {"age": np.array([30.0, 50]), "ventricles": np.array([20.0, 10]), "sex": ["F", "M"]}
+    wanted = [stacks.asked(rng) for _ in range(5)]
+    real: dict[str, Any] = {
+        "age": np.array([30.0, 50]),
+        "ventricles": np.array([20.0, 10]),
+        "sex": ["F", "M"],
+    }
 
     def judge(volumes: np.ndarray) -> dict[str, np.ndarray]:
         if len(volumes) == 2:
@@ -58,10 +64,10 @@ def test_metrics_are_those_of_what_the_judge_reads(monkeypatch: pytest.MonkeyPat
             return np.full((91, 109, 91), 0.5 + 0.1 * n, np.float32)
 
     noise = np.random.default_rng(1).uniform(0.3, 0.9, (SLICES, 64, 64)).astype(np.float32)
-    monkeypatch.setattr(measure, "judge_crops", judge)
-    monkeypatch.setattr(measure, "made", lambda *_: noise)
-    monkeypatch.setattr(measure, "roughness", lambda slices: float(slices[30, 32, 32]))
-    found = {m["name"]: m["value"] for m in measure.figures(None, None, People(), 5)}  # type: ignore[arg-type]
+    monkeypatch.setattr(stacks, "judge_crops", judge)
+    monkeypatch.setattr(stacks, "made", lambda *_: noise)
+    monkeypatch.setattr(stacks, "roughness", lambda slices: float(slices[30, 32, 32]))
+    found = {m["name"]: m["value"] for m in stacks.figures(None, None, People(), 5)}  # type: ignore[arg-type]
     assert found["Age: correlation of asked and read"] == 1
     assert found["Ventricles: correlation of true and read, real slices as coarse"] == -1
     assert found["Sex: share read as asked"] == 1
