@@ -38,6 +38,16 @@ def run(t1, out):
     return go
 
 
+@pytest.fixture
+def nothing_computed(monkeypatch):
+    """What is refused is refused before the model is asked."""
+
+    def ask(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_people.People, "condition", ask)
+
+
 def refusal(capsys) -> str:
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -61,6 +71,7 @@ def test_help_imports_nothing_heavy():
     assert "--sweep" in result.stdout
 
 
+@pytest.mark.usefixtures("nothing_computed")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,6 +125,7 @@ def test_without_such_a_model_it_is_said_that_there_is_none(run, models, capsys)
     assert "no installed model does" in refusal(capsys)
 
 
+@pytest.mark.usefixtures("nothing_computed")
 def test_files_are_not_replaced_unless_that_is_said(run, out, capsys):
     out.mkdir()
     (out / "difference_T1.nii.gz").write_bytes(b"mine")
@@ -244,6 +256,7 @@ def test_an_animation_replaces_nothing_unless_that_is_said(run, out, tmp_path, c
     assert path.read_bytes().startswith(b"GIF")
 
 
+@pytest.mark.usefixtures("nothing_computed")
 def test_an_animation_never_replaces_the_scan(run, out, tmp_path, t1, capsys):
     link = tmp_path / "t1.gif"
     link.hardlink_to(t1)
