@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from tests import _fakes
 from tests._fakes import ORIGIN, answer_of, make_package, make_scan
+from tests.exploration import _people
 from tests.exploration._painting import FAMILIES, SHAPE, Painter, make_painter, painted
+from tests.exploration._people import make_people
 
 from napari_medsyn.errors import DeviceOutOfMemory, EngineError, UnusableModel, UnusableStudy
 from napari_medsyn.exploration.generating import generate, generate_arrays, generate_to, sampler
@@ -18,7 +20,7 @@ from napari_medsyn.scans.study import Study
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch):
-    monkeypatch.setattr("napari_medsyn.models.families.TABLE", FAMILIES)
+    monkeypatch.setattr("napari_medsyn.models.families.TABLE", {**FAMILIES, **_people.FAMILIES})
     monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", _fakes.prepare)
     monkeypatch.setattr(Painter, "sizes", [])
 
@@ -277,3 +279,31 @@ def test_a_sampler_without_memory_says_so_in_a_sentence(painter):
     draw = sampler(painter, device="cpu", mood="full")
     with pytest.raises(DeviceOutOfMemory, match="memory does not suffice"):
         draw(seed=1)
+
+
+def test_covariates_may_be_unknown_and_people_of_nobody_have_no_values_of_their_own(tmp_path):
+    package = make_people(tmp_path / "people")
+    (known,) = generate(package, 1, controls={"age": 70, "sex": None}, device="cpu")
+    np.testing.assert_allclose(known.images["T1"], 0.7, rtol=1e-6)
+    told = known.results.provenance["controls"]
+    assert (told["age"], told["sex"], told["task"]) == (70, None, "generate")
+    assert "own" not in told
+    (unknown,) = generate(package, 1, controls={"age": None}, device="cpu")
+    assert not unknown.images["T1"].any()
+
+
+def test_a_model_of_counterfactuals_generates_without_a_scan_only(tmp_path, study):
+    package = make_people(tmp_path / "people")
+    with pytest.raises(UnusableModel, match="ask for a counterfactual"):
+        generate(package, 1, study=study, device="cpu")
+
+
+def test_people_beyond_the_training_data_are_told_in_the_notes(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "napari_medsyn.exploration.generating_files.unsupported",
+        lambda *_: ("Nobody is like this.",),
+    )
+    made = generate_to(
+        tmp_path / "out", make_people(tmp_path / "people"), 1, format="npy", device="cpu"
+    )
+    assert "Nobody is like this." in made.notes

@@ -463,3 +463,35 @@ time.sleep(600)
         assert is_alive(child)
         parent.kill()
     wait_until(lambda: not is_alive(child))
+
+
+def test_findings_and_edits_come_from_the_child_as_they_do_in_this_process(tmp_path):
+    from tests.exploration import _people
+    from tests.exploration.test_inverting import patient
+
+    scans = patient()
+    package = _people.make_people(tmp_path / "people")
+    values = {control["name"]: control["default"] for control in _people.CONTROLS[:-2]}
+    values |= {"seed": 0, "mood": "good", "present": ("T1",), "targets": ("T1",), "age": 60}
+    inversion = Request(
+        1, scans, package, {**values, "task": "invert", "own": {"sex": "M"}},
+        ("reconstruction_T1",), None, PreparationOptions(register="never"), "cpu",
+    )  # fmt: skip
+    edit = replace(
+        inversion,
+        generation=2,
+        controls={**values, "task": "counterfactual", "own": {**_people.FOUND, "sex": "M"}},
+        outputs=("counterfactual_T1", "difference_T1"),
+    )
+    engines = ProcessEngine(_people.FAMILIES), InProcessEngine(_people.FAMILIES)
+    (found, made), (found_here, made_here) = (
+        [compute(engine, request)[-1] for request in (inversion, edit)] for engine in engines
+    )
+    assert found.findings == found_here.findings
+    assert found.findings["own"]["sex"] == "M"
+    for name, array in made_here.arrays.items():
+        np.testing.assert_array_equal(made.arrays[name], array)
+    assert made.arrays["difference_T1"].any()
+    assert made.provenance["controls"]["own"]["age"] == _people.FOUND["age"]
+    for engine in engines:
+        engine.close()
