@@ -20,8 +20,7 @@ from torch import Tensor
 from napari_medsyn.models.families import load_family
 from napari_medsyn.models.mssg.family import MSSGFamily
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes
-from napari_medsyn.models.mssg.head import sample
-from napari_medsyn.models.mssg.inversion import Patient, faded
+from napari_medsyn.models.mssg.inversion import Patient
 from napari_medsyn.models.mssg.lattice import LATTICE, SHAPE, fit_controls
 from napari_medsyn.registry.building import build_package
 from napari_medsyn.registry.card import read_card
@@ -65,9 +64,7 @@ def radius(shape: tuple[int, int, int], radii: tuple[float, float, float]) -> Te
 
 def towards_centre(width: float) -> Tensor:
     """(3, *LATTICE) a field towards the centre, about a voxel long at `width` from it."""
-    axes = [
-        torch.linspace(0, n - 1, m) - c for n, m, c in zip(SHAPE, LATTICE, CENTRE, strict=True)
-    ]
+    axes = [torch.linspace(0, n - 1, m) - c for n, m, c in zip(SHAPE, LATTICE, CENTRE, strict=True)]
     away = torch.stack(torch.meshgrid(*axes, indexing="ij"))
     return -away / width * torch.exp(-(away.square().sum(0) / (2 * width**2) - 0.5))
 
@@ -120,6 +117,7 @@ def _fill_head(net: MultiSourceGenerator, brain: Tensor) -> None:
     head.flair[0] = (0.6 - 0.1 * white - 0.4 * hole)[brain]
     head.white.copy_(white[brain])
     head.ventricle.copy_(hole[brain])
+    head.edge.fill_(1.0)
     fields = [towards_centre(9.0), torch.zeros(3, *LATTICE), torch.zeros(3, *LATTICE)]
     fields[1][1] = 2 * torch.exp(-(radius(LATTICE, (14.0, 14.0, 14.0)) ** 2))
     fields[2][0] = 2 * torch.exp(-(radius(LATTICE, (9.0, 20.0, 12.0)) ** 2))
@@ -165,9 +163,7 @@ def label_model() -> dict[str, Any]:
     }
 
 
-def package(
-    folder: Path, tensors: dict[str, Tensor] | None = None, **changes: Any
-) -> Path:
+def package(folder: Path, tensors: dict[str, Tensor] | None = None, **changes: Any) -> Path:
     """A package of the generator; `tensors` in the place of its own."""
     fields = card_values(
         family="mssg",
@@ -199,7 +195,7 @@ def made_person(net: MultiSourceGenerator, z: Tensor, labels: Tensor) -> NDArray
     """(*SHAPE) T1 of a person of a latent and labels."""
     with torch.no_grad():
         made = net.head.compose(net.coefficients(net.style(z, labels)), torch.zeros(len(z)))
-        return sample(made.t1, made.u, range(SHAPE[2]))[0, 0].numpy()
+        return net.head.images(made, range(SHAPE[2]))[0, 0].numpy()
 
 
 def study(t1: NDArray[np.float32], content: str = "somebody") -> PreparedStudy:
@@ -224,6 +220,3 @@ def study(t1: NDArray[np.float32], content: str = "somebody") -> PreparedStudy:
 def patient(t1: NDArray[np.float32]) -> Patient:
     """A patient whose T1 lies on the generator's grid."""
     return Patient.from_study(study(t1), torch.device("cpu"))
-
-
-__all__ = ["PERSON", "faded", "family", "generator", "made_person", "package", "patient", "study"]
