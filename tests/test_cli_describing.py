@@ -45,7 +45,7 @@ def lines(**changes: object) -> list[str]:
             {"kind": "modality_set", "choices": ["T1", "T2"]},
             "any of T1,T2, default as the study has it",
         ),
-        ({"kind": "seed"}, "whole number from 0, default 0; given as --seed"),
+        ({"kind": "seed"}, "whole number from 0, default 0"),
         (
             {"kind": "latent", "directions": [f"z {n}" for n in range(1, 101)], "minimum": -2},
             "100 directions (z 1, z 2, z 3, …, z 100), each -2 to 3 standard deviations, "

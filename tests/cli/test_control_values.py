@@ -69,6 +69,14 @@ def test_a_seed_may_be_set_where_no_other_option_takes_it(card):
     assert parsed(card, "seed=4", seed_option="") == {"seed": 4}
 
 
+def test_only_the_first_seed_has_an_option_of_its_own():
+    seeds = [{"kind": "seed", "name": name, "label": name} for name in ("seed", "mixing_seed")]
+    two = make_card(controls=seeds)
+    assert parsed(two, "mixing_seed=4") == {"mixing_seed": 4}
+    with pytest.raises(UnusableModel, match="give the seed by --seed"):
+        parsed(two, "seed=4")
+
+
 @pytest.mark.parametrize(
     ("setting", "options", "sentence"),
     [

@@ -24,3 +24,10 @@ def test_the_covariates_are_named():
     told = list(card_lines(make_entry(**fields), make_card(**fields)))
     assert "covariates of a person: age, sex" in told
     assert not [line for line in card_lines(make_entry(), make_card()) if "covariates" in line]
+
+
+def test_the_first_seed_is_given_by_its_own_option_and_a_second_is_not():
+    seeds = [{"kind": "seed", "name": name, "label": name} for name in ("seed", "mixing_seed")]
+    told = list(card_lines(make_entry(controls=seeds), make_card(controls=seeds)))
+    assert "control: seed (seed): whole number from 0, default 0; given as --seed" in told
+    assert "control: mixing_seed (mixing_seed): whole number from 0, default 0" in told

@@ -55,7 +55,7 @@ def parse_settings(
     among : the only names it takes; every control's by default.
     own : names of which ``own`` is a value: it leaves the patient's own, so that the name is
         not in the answer.
-    seed_option : the option that takes the seed; "" where this one does.
+    seed_option : the option that takes the (first) seed; "" where this one does.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def parse_settings(
         name, text = _halves(setting, said)
         name, dot, entry = name.partition(".")
         control = _control(card, name, among, said)
-        if control.kind == "seed" and seed_option:
+        if seed_option and name == seed_name(card):
             raise UnusableModel(f"{said}: give the seed by {seed_option}")
         if text.lower() == OWN and not dot and not _is_category(control, text):
             _check_own(name, own, said)
@@ -79,6 +79,14 @@ def parse_settings(
             value = _value(control, text, said)
         values[name] = _checked(card, name, value, said)
     return values
+
+
+def seed_name(card: ModelCard) -> str:
+    """Name of the control that ``--seed`` sets, the first seed of the card; "" for none.
+
+    A second one, such as that of a person to mix with, is a control like any other.
+    """
+    return next((control.name for control in card.controls if control.kind == "seed"), "")
 
 
 def split_settings(settings: Sequence[str]) -> Iterator[str]:
@@ -143,7 +151,7 @@ def _control(card: ModelCard, name: str, among: Collection[str] | None, said: st
     for control in taken:
         if control.name == name:
             return control
-    known = ", ".join(control.name for control in taken if control.kind != "seed") or "none"
+    known = ", ".join(c.name for c in taken if c.name != seed_name(card)) or "none"
     if any(control.name == name for control in card.controls):
         raise UnusableModel(f"{said}: {name} cannot be given here; {known} can")
     raise UnusableModel(f"{said}: {card.name} has no control {name!r}; it has {known}")

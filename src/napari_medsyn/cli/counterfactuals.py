@@ -18,7 +18,6 @@ from napari_medsyn.errors import UnusableFile, UnusableModel
 if TYPE_CHECKING:
     from napari_medsyn.exploration.counterfactual_results import Counterfactual
     from napari_medsyn.exploration.plausible import Hint
-    from napari_medsyn.registry.card import ModelCard
 
 
 def counterfactual(
@@ -84,6 +83,7 @@ def counterfactual(
     """
     from napari_medsyn.cli.control_values import parse_settings, parse_sweep
     from napari_medsyn.exploration import counterfactuals
+    from napari_medsyn.exploration.counterfactual_results import outputs_of
     from napari_medsyn.exploration.requests import PreparationOptions
 
     _, card = counterfactuals.find_counterfactual_model(model)
@@ -98,7 +98,7 @@ def counterfactual(
     sources = [*paths.values(), *([mask] if mask is not None else [])]
     if animation is not None:
         _check_animation(animation, out, overwrite, sources)
-    with _folder(out, _stems(card, swept, separate), overwrite, sources):
+    with _folder(out, _stems(outputs_of(card, paths), swept, separate), overwrite, sources):
         with progress_bar() as tell:
             made = counterfactuals.counterfactual(
                 card.id,
@@ -191,13 +191,12 @@ def _check_animation(path: Path, out: Path, overwrite: bool, sources: Sequence[P
 
 
 def _stems(
-    card: ModelCard, swept: tuple[str, tuple[Any, ...]] | None, separate: bool
-) -> tuple[str, ...]:
-    """Names, without endings, of the files that may be written."""
-    from napari_medsyn.exploration.counterfactual_results import outputs_of, step_names
+    outputs: Sequence[str], swept: tuple[str, tuple[Any, ...]] | None, separate: bool
+) -> Sequence[str]:
+    """Names, without endings, of the files that are written."""
+    from napari_medsyn.exploration.counterfactual_results import step_names
 
-    outputs = outputs_of(card)
-    return tuple(step_names(outputs, *swept)) if swept is not None and separate else outputs
+    return step_names(outputs, *swept) if swept is not None and separate else outputs
 
 
 @contextmanager

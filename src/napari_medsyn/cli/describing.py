@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, assert_never, cast
 
+from napari_medsyn.cli.control_values import seed_name
+
 if TYPE_CHECKING:
     from napari_medsyn.registry.card import Metric, ModelCard
     from napari_medsyn.registry.controls import Categorical, Continuous, Control, Integer, Latent
@@ -29,7 +31,7 @@ def card_lines(entry: Entry, card: ModelCard) -> Iterator[str]:
             yield f"{name}: {', '.join(values)}"
     yield f"intended use: {card.intended_use}"
     yield from (f"limitation: {limitation}" for limitation in card.limitations)
-    yield from (control_line(control) for control in card.controls)
+    yield from (control_line(c, is_seed=c.name == seed_name(card)) for c in card.controls)
     if card.covariates:
         yield f"covariates of a person: {', '.join(card.covariates)}"
     yield from metric_lines(card.metrics)
@@ -58,9 +60,13 @@ def what_it_does(facts: Facts) -> str:
     return "; ".join(parts)
 
 
-def control_line(control: Control) -> str:
-    """Name, label, kind, range and default: what `--set` has to be told."""
-    return f"control: {control.name} ({control.label}): {_values_of(control)}"
+def control_line(control: Control, *, is_seed: bool = False) -> str:
+    """Name, label, kind, range and default: what `--set` has to be told.
+
+    `is_seed`: whether it is the control that ``--seed`` sets.
+    """
+    instead = "; given as --seed" if is_seed else ""
+    return f"control: {control.name} ({control.label}): {_values_of(control)}{instead}"
 
 
 def metric_lines(metrics: Sequence[Metric]) -> Iterator[str]:
@@ -100,7 +106,7 @@ def _values_of(control: Control) -> str:
             )
             return f"any of {','.join(control.choices)}, default {default or 'none'}"
         case "seed":
-            return f"whole number from 0, default {control.default}; given as --seed"
+            return f"whole number from 0, default {control.default}"
         case "latent":
             return _latent(control)
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -234,9 +234,10 @@ class Counterfactual:
         return int(np.abs(last - first).sum(axis=others).argmax())
 
 
-def outputs_of(card: ModelCard, kinds: Iterable[str] = KINDS) -> tuple[str, ...]:
-    """Names of all that a counterfactual under `card` may give."""
-    return tuple(f"{kind}_{name}" for name in card.outputs for kind in kinds)
+def outputs_of(card: ModelCard, given: Collection[str]) -> tuple[str, ...]:
+    """Names of all that a counterfactual under `card` gives of the modalities `given`."""
+    seen = [name for name in card.outputs if name in given]
+    return tuple(f"{kind}_{name}" for name in seen for kind in KINDS)
 
 
 def step_names(outputs: Iterable[str], control: str, values: Iterable[Any]) -> list[str]:
