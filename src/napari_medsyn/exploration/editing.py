@@ -7,15 +7,16 @@ What the model does not know of stays, and an edit of nothing gives the scan's o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsyn.errors import UnusableModel
+from napari_medsyn.exploration.fields import Fields
 from napari_medsyn.exploration.own_voxels import OwnVoxels, own_voxels
-from napari_medsyn.scans.preparation.resampling import index_map, resample, select_planes
+from napari_medsyn.scans.preparation.prepared import LEAST_WEIGHT
 
 if TYPE_CHECKING:
     from napari_medsyn.models.family import Rendered
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from napari_medsyn.scans.study import Study
 
 Volume = NDArray[np.float32]
-K = TypeVar("K")
+
+#: Numbers of the fields: the displacement along x, y, z of the model's world, mm; the
+#: logarithm of its Jacobian; the brain; then the change of each modality.
+_MOVES: Final = slice(0, 3)
+_JACOBIAN: Final = 3
+_BRAIN: Final = 4
+_CHANGES: Final = 5
 
 
 class Editing:
@@ -38,20 +45,17 @@ class Editing:
     """
 
     def __init__(
-        self, study: Study, modalities: Iterable[str], prepared: PreparedStudy, axis: int
+        self, study: Study, modalities: Sequence[str], prepared: PreparedStudy, axis: int
     ) -> None:
         self._prepared = prepared
         self._axis = axis
-        self._to_model = index_map(prepared.grid, prepared.reference, prepared.to_model)
         self._own = {name: own_voxels(study, prepared, name) for name in modalities}
-        #: By modality, the change of intensity; by axis of the model's world, the displacement,
-        #: mm; the logarithm of the Jacobian.  What is nothing so far is not there.
-        self._changes: dict[str, Volume] = {}
-        self._moves: dict[int, Volume] = {}
-        self._jacobian: dict[str, Volume] = {}
+        self._fields = Fields(prepared, _CHANGES + len(self._own))
+        #: Whether there is more than zeros so far; what is nothing costs nothing.
+        self._does_something = False
 
     def put(self, rendered: Rendered) -> None:
-        """Take over the edit of a region; nothing changes outside the brain.
+        """Take over the edit of a region.
 
         Raises
         ------
@@ -60,15 +64,23 @@ class Editing:
         edit = rendered.edit
         if edit is None:
             raise UnusableModel("this model says nothing of how a scan is to be changed")
-        slices = list(rendered.region.slices)
-        inside = self._prepared.mask[:, :, slices]
-        for name in self._own:
+        slices = rendered.region.slices
+        inside = self._prepared.mask[:, :, list(slices)]
+        # A displacement fades towards the brain's edge as the family has it; a change of
+        # intensity ends there, and so is interpolated with the brain's share.
+        put = self._fields.put
+        put(_BRAIN, slices, inside)
+        for number, name in enumerate(self._own, start=_CHANGES):
             if name in edit.change:
-                self._keep(self._changes, name, slices, edit.change[name] * inside)
-        if edit.displacement is not None and edit.displacement.any():
-            for along, values in enumerate(edit.displacement):
-                self._keep(self._moves, along, slices, values, begin=True)
-        self._keep(self._jacobian, "", slices, edit.jacobian)
+                put(number, slices, edit.change[name] * inside)
+                self._does_something |= bool(edit.change[name].any())
+        if edit.displacement is not None:
+            for number, along in enumerate(edit.displacement):
+                put(number, slices, along)
+            self._does_something |= bool(edit.displacement.any())
+        if edit.jacobian is not None:
+            put(_JACOBIAN, slices, edit.jacobian)
+            self._does_something |= bool(edit.jacobian.any())
 
     def planes(self, start: int, stop: int) -> dict[str, Volume]:
         """Every kind of output of every scan, planes [start, stop) of the reference grid.
@@ -77,75 +89,59 @@ class Editing:
         -------
         "counterfactual_T1" and "difference_T1" in the scanner's units; "jacobian_T1".
         """
+        inside = self._prepared.reference_mask[(slice(None),) * self._axis + (slice(start, stop),)]
+        within = np.array(np.nonzero(inside))
+        indices = within.copy()
+        indices[self._axis] += start
+        at = self._fields.at(indices) if self._does_something and indices.size else None
+        jacobian = np.zeros(inside.shape, np.float32)
+        if at is not None:
+            jacobian[inside] = at[_JACOBIAN]
         planes: dict[str, Volume] = {}
-        moves = [self._interpolated(move, start, stop) for move in self._moves.values()]
-        jacobian = [self._interpolated(one, start, stop) for one in self._jacobian.values()]
-        for name, own in self._own.items():
+        for number, (name, own) in enumerate(self._own.items(), start=_CHANGES):
             before = own.planes(self._axis, start, stop)
             after = before.copy()
-            if moves:
-                self._move(own, np.stack(moves), start, after)
-            self._change(name, own, start, stop, after)
+            if at is not None:
+                after[inside] = self._edited(own, name, before[inside], indices, at, number)
             planes[f"counterfactual_{name}"] = after
             planes[f"difference_{name}"] = after - before
-            planes[f"jacobian_{name}"] = jacobian[0] if jacobian else np.zeros_like(after)
+            planes[f"jacobian_{name}"] = jacobian
         return planes
 
-    def _keep(
+    def _edited(
         self,
-        kept: dict[K, Volume],
-        key: K,
-        slices: list[int],
-        values: Volume | None,
-        *,
-        begin: bool = False,
-    ) -> None:
-        """Take slices over into `kept[key]`, which begins with the first that is not all 0."""
-        if values is None or not (begin or key in kept or values.any()):
-            return
-        if key not in kept:
-            kept[key] = np.zeros(self._prepared.grid.shape, np.float32)
-        kept[key][:, :, slices] = values
+        own: OwnVoxels,
+        name: str,
+        values: Volume,
+        indices: NDArray[np.int_],
+        fields: Volume,
+        number: int,
+    ) -> Volume:
+        """The edited `values` (n,) of the voxels at `indices` (3, n), scanner's units.
 
-    def _move(self, own: OwnVoxels, moves: Volume, start: int, out: Volume) -> None:
-        """Put the scan's voxels from displaced places into `out`, where there is a displacement.
-
-        `moves` : (3, …) mm in the model's world on these planes.
+        Parameters
+        ----------
+        fields : (count, n) the edit at these voxels.
+        number : of the field that holds the change of this modality.
         """
+        moves = fields[_MOVES]
         moving = moves.any(axis=0)
-        if not moving.any():
-            return
-        indices = np.array(np.nonzero(moving))
-        indices[self._axis] += start
-        out[moving] = own.displaced(indices, self._to_voxels(own) @ moves[:, moving])
+        if moving.any():
+            offsets = self._to_voxels(own) @ moves[:, moving]
+            values[moving] = own.displaced(indices[:, moving], offsets)
+        change, share = fields[number], fields[_BRAIN]
+        changing = change != 0
+        if changing.any():
+            scale = self._prepared.scales[name]
+            # At its edge the brain is mixed with the 0 around it: undo that.
+            change = np.divide(change, share, out=change.copy(), where=share > LEAST_WEIGHT)
+            values += change * np.float32(scale.high - scale.low)
+            # No voxel gets darker than the scan's darkest.
+            np.maximum(values, own.lowest, out=values, where=changing)
+        return values
 
     def _to_voxels(self, own: OwnVoxels) -> NDArray[np.float64]:
         """(3, 3) from a vector in the model's world, mm, to one in voxels of the scan."""
         to_world = self._prepared.to_model[:3, :3] @ self._prepared.reference.affine[:3, :3]
         steps: NDArray[np.float64] = own.to_voxels[:3, :3] @ np.linalg.inv(to_world)
         return steps
-
-    def _change(self, name: str, own: OwnVoxels, start: int, stop: int, out: Volume) -> None:
-        """Add the change of intensity; no voxel gets darker than the scan's darkest."""
-        if name not in self._changes:
-            return
-        scale = self._prepared.scales[name]
-        change = self._prepared.to_reference(
-            self._changes[name], axis=self._axis, start=start, stop=stop
-        )
-        out += change * np.float32(scale.high - scale.low)
-        np.maximum(out, own.lowest, out=out)
-
-    def _interpolated(self, volume: Volume, start: int, stop: int) -> Volume:
-        """A smooth field of the model's grid on these planes, 0 outside the brain.
-
-        Unlike an image it does not end at the brain's edge: nothing of it is mixed with the
-        0 around, and what fades towards the edge goes on to fade.
-        """
-        reference = self._prepared.reference
-        inside = self._prepared.reference_mask[(slice(None),) * self._axis + (slice(start, stop),)]
-        if not inside.any():
-            return np.zeros(inside.shape, np.float32)
-        planes = select_planes(self._to_model, reference.shape, self._axis, start, stop)
-        field = resample(volume, *planes, average=False)
-        return np.multiply(field, inside, out=field)
