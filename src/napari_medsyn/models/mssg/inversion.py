@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Draws of z by which the styles of people with the same covariates are known.
 DRAWS: Final = 64
+#: Least spread of a number of w in an inversion, relative to the mean of all.
+LEAST: Final = 0.5
 #: Weights, against 100 times the mean squared difference: of how far w is from those styles
 #: (in their standard deviations), of the offsets of W+, of the remainder's squared gradient.
 PRIOR: Final = 0.02
@@ -106,8 +108,9 @@ class Patient:
 def faded(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """How much of a displacement each voxel of a brain keeps, 0 to 1.
 
-    The surface stays where it is, so that nothing but brain is ever moved into the brain:
-    s^2 (3 - 2s) of the depth s below the surface, the outermost voxel at half a voxel.
+    The surface stays where it is, and displacements of up to 6 mm take nothing from outside
+    the brain: s^2 (3 - 2s) of the depth s below the surface, where the outermost voxel lies
+    half a voxel deep.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -344,9 +347,9 @@ def _fit_intensity(rest: Tensor, inside: Tensor, effort: Effort) -> Generator[No
 def usual_styles(net: MultiSourceGenerator, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (1, w) of the styles of people with a label vector (1, 5)."""
     styles = net.style(draws(net).to(labels.device), labels.expand(DRAWS, -1))
-    # A number of w that never varies must still be free to move.
-    spread = styles.std(0, keepdim=True).clamp(min=1e-3)
-    return styles.mean(0, keepdim=True), spread
+    # What the covariates fix must still be free to move: they may be wrong, or not known.
+    spread = styles.std(0, keepdim=True)
+    return styles.mean(0, keepdim=True), spread.clamp(min=LEAST * float(spread.mean()) + 1e-6)
 
 
 def draws(net: MultiSourceGenerator) -> Tensor:
