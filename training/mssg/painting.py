@@ -49,7 +49,11 @@ def lesion_score(masks: list[Array], rng: np.random.Generator) -> Array:
 
 
 def lesion_share(score: Array, host: Array, load_ml: float) -> Array:
-    """(X, Y, Z) share of lesion: the highest scores in `host` (0 to 1), `load_ml` in all."""
+    """(X, Y, Z) share of lesion: the highest scores in `host` (0 to 1), `load_ml` in all.
+
+    Faint shares are left out afterwards, so that it is less where the score is flat: what is
+    recorded of a patient is measured on what was painted.
+    """
     low, high = -2.0, 3.0
     for _ in range(30):
         middle = (low + high) / 2
