@@ -101,7 +101,8 @@ def readings(made: Made, few: int) -> dict[str, Values]:
     """
     read = judge_crops(made.volumes["T1"])
     loads = np.full(len(made.lesions), np.nan)
-    loads[:few] = judge_lesions({m: volumes[:few] for m, volumes in made.volumes.items()})
+    if few:
+        loads[:few] = judge_lesions({m: volumes[:few] for m, volumes in made.volumes.items()})
     return {
         "age": read["age"],
         "sex": read["male"],
@@ -215,6 +216,8 @@ def ceiling(data: Path, few: int) -> list[dict[str, Any]]:
     ]
     right = float(np.mean((read["male"] > 0.5) == (healthy.truth["sex"] > 0.5)))
     rows[-1]["read right"] = right
+    if not few:
+        return rows
     loads = judge_lesions({"T1": patients.images()[:few]}, patients.brain[:few])
     rows.append(_row_of("lesions", "T1 alone (ms test)", patients.truth["lesions"][:few], loads))
     return rows

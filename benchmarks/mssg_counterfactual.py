@@ -78,6 +78,7 @@ class Counterfactuals:
         self.session.set_known({n: v for n, v in own.items() if v is not None})
         self.session.invert()
         check(self.session)
+        #: (X, Y, Z) on the patient's grid, normalised intensity.
         self.reconstruction = self._array("")
         self.own: Mapping[str, Any] = dict(self.session.own or {})
         self.psnr_db = float(self.session.findings["psnr_db"])
@@ -148,7 +149,8 @@ def of_patient(catalogue: Catalogue, model: str, patient: Patient, *, back: bool
     made = Counterfactuals(catalogue, model, patient.scan, patient.known)
     row: dict[str, Any] = {"person": patient.name, **patient.known}
     row["invert s"] = perf_counter() - began
-    row["PSNR dB"] = psnr(made.reconstruction, patient.scan.voxels, patient.brain)
+    unit = np.percentile(patient.scan.voxels[patient.brain], 99.5)
+    row["PSNR dB"] = psnr(unit * made.reconstruction, patient.scan.voxels, patient.brain)
     row["PSNR told dB"] = made.psnr_db
     same, nothing = made.edited({})
     row["zero edit"] = bool((nothing == 0).all() and np.array_equal(same, patient.scan.voxels))

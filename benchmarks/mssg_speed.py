@@ -36,8 +36,7 @@ from napari_medsyn.exploration.requests import Finished, SlabReady, Viewport
 from napari_medsyn.exploration.session import Session
 from napari_medsyn.models.latents import latent
 from napari_medsyn.models.mssg import edits
-from napari_medsyn.models.mssg.family import OUTPUTS, MSSGFamily
-from napari_medsyn.models.mssg.head import sample
+from napari_medsyn.models.mssg.family import MSSGFamily
 from napari_medsyn.models.mssg.inversion import Patient
 from napari_medsyn.models.mssg.lattice import SHAPE
 from napari_medsyn.scans.study import Study
@@ -156,7 +155,6 @@ class Bare:
         family = self.caches.family(package, card, "cpu")
         assert isinstance(family, MSSGFamily)
         self.family = family
-        self.channels = [OUTPUTS.index(name) for name in session.targets] or [0]
         self.patient: Patient | None = None
         self.slices, self.all = [driven.plane], list(range(SHAPE[AXIAL]))
         if len(driven.study):
@@ -184,8 +182,7 @@ class Bare:
         def give(slices: Sequence[int]) -> None:
             coefficients = net.coefficients(net.style(z, labels), net.fold(z))
             made = net.head.compose(coefficients, load_ml)
-            images = torch.cat([made.t1, made.flair], 1)[:, self.channels]
-            sample(images, made.u, slices)
+            net.head.images(made, slices)
 
         return give
 
