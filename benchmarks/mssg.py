@@ -21,6 +21,7 @@ from napari_medsyn.models.families import load_family
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.catalogue import Catalogue, embedded_folder, user_folder
+from napari_medsyn.registry.controls import Continuous
 from napari_medsyn.scans.geometry import Grid
 from napari_medsyn.scans.preparation import IntensityScale, PreparedStudy
 
@@ -84,7 +85,11 @@ class Maker:
         seeds: Sequence[int],
         outputs: Sequence[str] = ("T1",),
     ) -> Made:
-        """One person for each of `asked`; outputs that the model does not give are left out."""
+        """One person for each of `asked`, brought within the ranges of the controls.
+
+        Outputs that the model does not give are left out.
+        """
+        asked = [within(self.card, person) for person in asked]
         wanted = tuple(name for name in outputs if name in self.card.outputs)
         whole = tuple(range(self.card.grid.shape[2]))
         volumes: dict[str, list[Volumes]] = {name: [] for name in wanted}
@@ -137,6 +142,17 @@ def catalogue_with(models: Sequence[str]) -> Catalogue:
     beside = [Path(m).resolve().parent for m in models if (Path(m) / "card.json").is_file()]
     places = [(folder, "user") for folder in dict.fromkeys(beside)]
     return Catalogue([*places, (embedded_folder(), "embedded"), (user_folder(), "user")])  # type: ignore[list-item]
+
+
+def within(card: ModelCard, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, numbers not beyond what the card's controls reach."""
+    ranges = {c.name: (c.minimum, c.maximum) for c in card.controls if isinstance(c, Continuous)}
+    return {
+        name: min(max(value, ranges[name][0]), ranges[name][1])
+        if name in ranges and value is not None
+        else value
+        for name, value in asked.items()
+    }
 
 
 def requests(asked: Sequence[Mapping[str, Any]], name: str, card: ModelCard) -> NDArray[np.float64]:

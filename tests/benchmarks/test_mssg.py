@@ -63,6 +63,11 @@ def test_the_models_own_load_is_counted_in_the_person(maker):
     assert people.lesions[1] == pytest.approx(10, rel=0.25)
 
 
+def test_what_is_beyond_a_control_is_brought_to_its_end(maker):
+    people = maker.make([{**made.PERSON, "lesions": 100.0, "age": 10.0}], [0])
+    assert (people.requested["lesions"][0], people.requested["age"][0]) == (60, 20)
+
+
 def test_what_a_card_does_not_ask_is_not_requested(package):
     card = read_card(package)
     fewer = card.model_copy(update={"controls": [c for c in card.controls if c.name != "lesions"]})

@@ -14,18 +14,18 @@ from napari_medsyn.scans.geometry import Grid
 
 #: A grid of 1 mm whose first voxel is at (-40, -50, -30) mm.
 FINE = Grid(
-    (60, 70, 50), np.array([[1.0, 0, 0, -40], [0, 1, 0, -50], [0, 0, 1, -30], [0, 0, 0, 1]])
+    (60, 70, 80), np.array([[1.0, 0, 0, -40], [0, 1, 0, -50], [0, 0, 1, -30], [0, 0, 0, 1]])
 )
 
 
 @pytest.fixture
 def seen(monkeypatch):
-    """A judge for whom everything brighter than 0.75 is a lesion; gives what it was shown."""
+    """A judge for whom everything brighter than 0.5 is a lesion; gives what it was shown."""
     shown = []
 
     def segment(volumes):
         shown.append(volumes)
-        return next(iter(volumes.values())) > 0.75
+        return next(iter(volumes.values())) > 0.5
 
     card = SimpleNamespace(grid=SimpleNamespace(grid=lambda: FINE))
     monkeypatch.setattr(
