@@ -256,6 +256,20 @@ def test_live_follows_the_sliders_but_begins_no_inversion(waiting, engine):
     assert engine.requests[-1].controls["age"] == 60
 
 
+def test_a_slider_does_not_end_an_inversion_that_is_made_once_more(waiting, engine):
+    waiting.invert()
+    engine.answer(found(engine))
+    waiting.live = True
+    engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+    waiting.invert()
+    waiting.set_control("age", 70)
+    engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+    assert engine.requests[-1].controls["task"] == "invert"
+    waiting.use_modality("T1", False)
+    engine.answer(SlabReady(engine.requests[-1].generation, 2, 0, 1, {}))
+    assert engine.requests[-1].controls["task"] == "generate"
+
+
 # ---- through the engine ------------------------------------------------------------------
 
 

@@ -101,6 +101,10 @@ class Inverting(State):
 
     # ---- within --------------------------------------------------------------------
 
+    @property
+    def _is_inverting(self) -> bool:
+        return self.is_busy and self._asked is not None and is_inversion(self._asked)
+
     def _inversion(self, generation: int) -> Request | NotReady:
         return resolve(replace(self._now, own=None), self.card, generation)
 
@@ -160,10 +164,13 @@ class Inverting(State):
         if isinstance(request, NotReady):
             # What is computed is not what is set any more.
             self.cancel()
-        elif not is_inversion(request):
-            self._pacing.ask()
-        elif self._asked is None or not is_inversion(self._asked):
+        elif self._is_inverting and len(request.study):
+            # It tells when it is finished, and is followed then.
+            return
+        elif is_inversion(request):
             self.cancel()
+        else:
+            self._pacing.ask()
 
 
 def is_inversion(request: Request) -> bool:

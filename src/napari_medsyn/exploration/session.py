@@ -28,7 +28,6 @@ from napari_medsyn.exploration.controls import (
 )
 from napari_medsyn.exploration.engines.base import Engine
 from napari_medsyn.exploration.history import History
-from napari_medsyn.exploration.inverting import is_inversion
 from napari_medsyn.exploration.requests import PreparationOptions, Viewport
 from napari_medsyn.exploration.resolving import (
     KINDS,
@@ -269,7 +268,7 @@ class Session(Sweeping):
     def _compute_now(self) -> None:
         request = resolve(self._now, self.card, self._next_generation)
         # A change that waited may be out of date: live may be off by now, a switch thrown.
-        if self._live and not isinstance(request, NotReady) and not is_inversion(request):
+        if self._live and not isinstance(request, NotReady):
             self._submit(request)
 
 
