@@ -75,7 +75,8 @@ def animate(
     kind, _, modality = output.partition("_")
     limit = _limit(planes) if kind in SIGNED else None
     pictures = _grey(planes) if limit is None else _signed(planes, limit)
-    scale = "" if limit is None else f" · blue \N{MINUS SIGN}{limit:.3g} to red {limit:.3g}"
+    # A hyphen: Pillow's font has no minus sign.
+    scale = "" if limit is None else f" · blue -{limit:.3g} to red {limit:.3g}"
     mark = label_text(swept.provenance, modality)
     said = [f"{_title(kind)} · {swept.value_text(step)}{scale}" for step in range(len(planes))]
     # As wide in each frame as the widest text needs.
