@@ -82,13 +82,23 @@ def test_each_frame_says_what_it_is_and_its_value(tmp_path, monkeypatch):
             assert columns[-1] < frame.shape[1] - 2
 
 
+def test_every_letter_is_one_that_the_font_has():
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(14)
+    missing = bytes(font.getmask("\uffff"))
+    for letter in "SYNTHETIC T1 · people; -+.0123456789()":
+        assert letter == " " or bytes(font.getmask(letter)) != missing, letter
+    assert bytes(font.getmask("\N{MINUS SIGN}")) == missing
+
+
 def test_a_difference_tells_its_colours(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(
         "PIL.ImageDraw.ImageDraw.text", lambda _self, _at, text, **_how: written.append(text)
     )
     animate(make_swept(), tmp_path / "age.gif", "difference_T1", 2, 4)
-    assert written[1] == "Difference · Age 20 years · blue −200 to red 200"
+    assert written[1] == "Difference · Age 20 years · blue -200 to red 200"
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "LAI"])
