@@ -23,6 +23,7 @@ from training.data.healthy import Healthy, load_healthy
 from training.data.splits import people
 
 from benchmarks.mssg import catalogue_with, name_of
+from benchmarks.mssg_metrics import keep, of_counterfactuals
 from benchmarks.reporting import report
 from napari_medsyn.evaluation.judging import judge
 from napari_medsyn.exploration.counterfactual_series import Following, check
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["mssg-brain-t1"], help="ids or packages")
     parser.add_argument("--n", type=int, default=8, help="people of the test part")
     parser.add_argument("--back", type=int, help="of them edited back again (an inversion); all")
+    parser.add_argument("--metrics", type=Path, help="file of a card's metrics to add to")
     args = parser.parse_args()
     torch.set_num_threads(1)
     patients = test_people(args.data, args.n)
@@ -124,7 +126,9 @@ def main() -> None:
             rows.append(of_patient(catalogue, model, patient, back=number < back))
             print(rows[-1], flush=True)
         report("mssg_counterfactual: people", rows, model=model, n=len(rows))
-        report("mssg_counterfactual", summary(rows), model=model, n=len(rows))
+        reached = summary(rows)
+        report("mssg_counterfactual", reached, model=model, n=len(rows))
+        keep(args.metrics, of_counterfactuals(reached, len(rows)))
 
 
 def test_people(data: Path, n: int) -> list[Patient]:

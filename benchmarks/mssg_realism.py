@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.mssg import Maker, real_people, reconstructed
 from benchmarks.mssg_control import FIRST_SEED
+from benchmarks.mssg_metrics import keep, of_realism
 from benchmarks.reporting import report
 from napari_medsyn.evaluation.coherence import through_plane
 from napari_medsyn.evaluation.crops import Masks, Volumes, brains_of
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100, help="people of each cohort and model")
     parser.add_argument("--cohort", nargs="+", default=["ixi", "ms"], choices=["ixi", "ms"])
     parser.add_argument("--reconstructions", type=int, default=10, help="people inverted (30 s)")
+    parser.add_argument("--metrics", type=Path, help="file to add the first model's metrics to")
     args = parser.parse_args()
     torch.set_num_threads(1)
     extractor = FeatureExtractor()
@@ -95,6 +97,8 @@ def main() -> None:
         report("mssg_realism", rows, **facts)
         report("mssg_realism: nearest training person", near, **facts)
         report("mssg_realism: through the plane", smooth, **facts)
+        told = {"model": makers[0].name, "cohort": cohort, "extractor": extractor.name}
+        keep(args.metrics, of_realism(rows, near, smooth, **told))
 
 
 def generated(extractor: FeatureExtractor, maker: Maker, cohort: str, n: int) -> Brains:
