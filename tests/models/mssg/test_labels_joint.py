@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 from tests.models.mssg._people import hand_made
 
+from napari_medsyn.models.mssg.labels_logistic import Logistic
+
 # Ages are even in both sources: 1/60 and 1/20 per year.
 AGE_IXI, AGE_MS = 1 / 60, 1 / 20
 
@@ -90,3 +92,16 @@ def test_ages_and_sex_of_a_source_without_are_the_others():
     blind = replace(joint.sources[1], age=None, sex=None)
     borrowed = replace(joint, sources=(joint.sources[0], blind))
     assert density(borrowed, 1, age=30, sex=1) == pytest.approx(density(joint, 0, age=30, sex=1))
+
+
+def test_sex_beyond_the_ages_of_a_source_is_that_of_the_nearest():
+    joint = hand_made()
+    sloped = replace(joint.sources[1], sex=Logistic(0.0, 3.0))
+    joint = replace(joint, sources=(joint.sources[0], sloped))
+
+    def men(age):
+        return joint.nodes(column(age=age), 1).posterior[..., 1].sum()
+
+    # 60, the oldest of source 2, is 1/3 on the scale of both: log odds 3/3.
+    assert men(60) == pytest.approx(1 / (1 + np.exp(-1)))
+    assert men(78) == pytest.approx(men(60))
