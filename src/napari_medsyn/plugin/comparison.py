@@ -5,7 +5,7 @@ Also keeps the word SYNTHETIC on the canvas while a synthetic layer is to be see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker
@@ -36,7 +36,8 @@ class Comparison(Section):
         self._named: list[Layer] = []
         self._stride_before: int | None = None
         self._blinked: list[Layer] = []
-        self._remark = ""
+        #: What the mark on the canvas says besides; "" for nothing.
+        self.remark: Callable[[], str] = str
         self._build()
         self._follow_viewer()
         self.show_counterfactuals(False)
@@ -99,12 +100,6 @@ class Comparison(Section):
         for role, button in self.overlays.items():
             button.setVisible((role in ("difference", "jacobian")) == on)
 
-    def show_remark(self, text: str) -> None:
-        """Have the mark on the canvas say what is to be seen, beside that it is synthetic."""
-        if text != self._remark:
-            self._remark = text
-            self._show_mark()
-
     def show_side_by_side(self, on: bool) -> None:
         """Show every visible layer in its own cell, or all in one."""
         self.side_by_side.setChecked(on)
@@ -166,7 +161,7 @@ class Comparison(Section):
             with QSignalBlocker(button):
                 button.setChecked(role in roles)
             button.setEnabled(any(_has_role(layer, role) for layer in self._viewer.layers))
-        self._show_mark()
+        self.show_mark()
         self._show_names()
 
     def _show_cells(self, *_: object) -> None:
@@ -175,7 +170,8 @@ class Comparison(Section):
             self.side_by_side.setChecked(grid(self._viewer).enabled)
         self._show_names()
 
-    def _show_mark(self) -> None:
+    def show_mark(self) -> None:
+        """Write on the canvas that something on it is synthetic, and which step of a sweep."""
         synthetic = any(
             layer.visible and (mark := mark_of(layer)) is not None and mark.is_synthetic
             for layer in self._viewer.layers
@@ -185,8 +181,8 @@ class Comparison(Section):
         if synthetic and not ours and overlay.text:
             return  # the user's own text stays; layer names and files carry the mark as well
         if synthetic:
-            remark = f" · {self._remark}" if self._remark else ""
-            overlay.text = f"{SYNTHETIC}{remark} · research use, not for diagnosis"
+            said = [SYNTHETIC, self.remark(), "research use, not for diagnosis"]
+            overlay.text = " · ".join(filter(None, said))
             overlay.position = "bottom_right"
             overlay.color = (0.93, 0.58, 0.13, 1.0)  # reads on black and on white
             overlay.font_size = 10

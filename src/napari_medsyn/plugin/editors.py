@@ -34,6 +34,9 @@ from napari_medsyn.registry.controls import (
 #: Qt's spin boxes count in 32 bits with a sign; a card's seeds may go beyond.
 _LARGEST_SPIN = 2**31 - 1
 
+#: Narrowest and widest box beside a slider, pixels.
+_NUMBER_WIDTHS = (52, 76)
+
 #: Most steps of a slider.
 _MOST_STEPS = 100_000
 
@@ -93,6 +96,10 @@ class SliderEditor(Editor):
         self.number.setKeyboardTracking(False)
         self.number.setAccessibleName(control.label)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        longest = max(control.minimum, control.maximum, key=lambda end: len(f"{end:.0f}"))
+        text = f"{longest:.{min(self._decimals, 2)}f}{self.number.suffix()}"
+        needed = self.number.fontMetrics().horizontalAdvance(text) + 8
+        self._number_width = round(within(needed, *_NUMBER_WIDTHS))
         self.show_amber(False)
         self.slider.valueChanged.connect(self._on_moved)
         self.slider.mark_asked.connect(lambda: self.edited.emit(self._own))
@@ -114,7 +121,8 @@ class SliderEditor(Editor):
     def show_amber(self, amber: bool) -> None:
         # napari's style sheet wants a wider box, and a style sheet is what outdoes it.
         colour = f"color: {COLOURS['note']};" if amber else ""
-        self.number.setStyleSheet(f"min-width: 52px; max-width: 52px; {colour}")
+        width = self._number_width
+        self.number.setStyleSheet(f"min-width: {width}px; max-width: {width}px; {colour}")
 
     def _on_moved(self, steps: int) -> None:
         if self._own is not None and steps == self.slider.mark:

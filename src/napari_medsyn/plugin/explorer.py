@@ -135,8 +135,15 @@ class Explorer(QWidget):
             self._try,
         )
         self.sweeps = SweepPart(
-            self, self.viewer, session, connections, self.keeping, self._try, self._show_step
+            self,
+            self.viewer,
+            session,
+            connections,
+            self.keeping,
+            self._try,
+            self.comparison.show_mark,
         )
+        self.comparison.remark = lambda: self.sweeps.text_on_screen
         self.control_panel.body.addWidget(self.sweeps.panel)
 
     def _connect_panels(self) -> None:
@@ -166,6 +173,7 @@ class Explorer(QWidget):
         add(session.study_changed, self._on_study_changed)
         add(session.model_changed, self._show_model)
         add(session.controls_changed, self._show_controls)
+        add(session.own_changed, self._show_controls)
         add(session.state_changed, self._show_state)
         add(session.progressed, self._on_progress)
         add(session.slab_ready, self._on_slab)
@@ -371,10 +379,6 @@ class Explorer(QWidget):
         plane = displayed_plane(self.viewer, reference) if reference is not None else None
         if plane is not None:
             self.session.set_viewport(plane.axis, plane.index)
-
-    def _show_step(self) -> None:
-        """Write on the canvas which step of a sweep is to be seen."""
-        self.comparison.show_remark(self.sweeps.text_on_screen)
 
     # ---- within --------------------------------------------------------------------
 

@@ -229,7 +229,12 @@ def scan_to_write(data: NDArray[Any], attributes: Mapping[str, Any]) -> Scan:
         from napari.layers import Image
 
         return scan_from_layer(Image(data, **attributes))
-    if tuple(data.shape) != display_order(mark.scan.grid).shape:
+    shape = display_order(mark.scan.grid).shape
+    if tuple(data.shape[1:]) == shape and mark.role != "scan":
+        raise MedsynError(
+            f"{name}: a sweep is written from the MedSyn dock, as volumes or as an animation"
+        )
+    if tuple(data.shape) != shape:
         raise MedsynError(
             f"{name}: its shape {data.shape} is no longer that of its scan, so its place in "
             "the patient is not known"

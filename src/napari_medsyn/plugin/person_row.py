@@ -79,7 +79,7 @@ class _NumberField(QWidget):
 
     def show_value(self, stated: Any, estimated: Any) -> None:
         """Show the number stated or, fainter, the one estimated."""
-        self._shown = "" if stated is None else number_text(stated, 0.1).removesuffix(".0")
+        self._shown = "" if stated is None else number_text(stated, 0.1)
         with QSignalBlocker(self.edit):
             self.edit.setText(self._shown)
         if estimated is None:

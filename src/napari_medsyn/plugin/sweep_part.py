@@ -161,6 +161,7 @@ class SweepPart:
         """Something newer is being shown: it must not lie beneath the sweep."""
         if self.layers.is_seen:
             self.layers.put_aside()
+            self._show_step()
 
     def _on_point(self, *_: object) -> None:
         """Who moves the sweep's own slider wants to see the sweep."""

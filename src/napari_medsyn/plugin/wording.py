@@ -38,11 +38,12 @@ def value_text(control: Control, value: Any) -> str:
 
 
 def number_text(value: float, step: float) -> str:
-    """`value` with as many digits behind the point as a `step` has; at most three."""
+    """`value` to the digits of a `step`, three behind the point at most; "44", not "44.0"."""
     digits = 0
     while digits < 3 and abs(round(step, digits) - step) > 1e-9 * step:
         digits += 1
-    return f"{value:.{digits}f}"
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def quantity(control: Control) -> str:
