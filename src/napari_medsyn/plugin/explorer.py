@@ -135,15 +135,8 @@ class Explorer(QWidget):
             self._try,
         )
         self.sweeps = SweepPart(
-            self,
-            self.viewer,
-            session,
-            connections,
-            self.keeping,
-            self._try,
-            self.comparison.show_mark,
+            self, self.viewer, session, connections, self.keeping, self._try, self.comparison
         )
-        self.comparison.remark = lambda: self.sweeps.text_on_screen
         self.control_panel.body.addWidget(self.sweeps.panel)
 
     def _connect_panels(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medsyn.plugin.comparison import Comparison
 from napari_medsyn.plugin.connections import Connections
 from napari_medsyn.plugin.fitting import whether_ready
 from napari_medsyn.plugin.keeping import Keeping
@@ -35,9 +35,8 @@ class SweepPart:
     Parameters
     ----------
     window : parent of the dialogs.
-    viewer, session, connections, keeping : of the dock.
+    viewer, session, connections, keeping, comparison : of the dock.
     attempt : wraps an action so that a refusal becomes a sentence.
-    show_step : is called when another step is on screen, or none.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class SweepPart:
         connections: Connections,
         keeping: Keeping,
         attempt: Attempt,
-        show_step: Callable[[], None],
+        comparison: Comparison,
     ) -> None:
         self.panel = SweepPanel()
         self.layers = SweepLayers(viewer)
@@ -67,7 +66,8 @@ class SweepPart:
         connections.add(session.slab_ready, self._on_slab)
         connections.add(viewer.layers.events.removed, self._on_layer_removed)
         connections.add(viewer.dims.events.point, self._on_point)
-        self._show_step = show_step
+        self._show_step = comparison.show_mark
+        comparison.remark = lambda: self.text_on_screen
         self._stood_at: float | None = None
 
     @property
