@@ -60,15 +60,17 @@ def test_what_is_set_does_not_follow():
 
 
 def test_each_step_of_a_series_follows_from_the_own_values():
-    made = make(sweep={"sex": ["F", "M", "F"]}, follow=True)
+    made = make(sweep={"sex": ["F", "F", "M"]}, follow=True)
     series = made.arrays["counterfactual_T1"]
-    for step, years in zip(series, (0, 10, 0), strict=True):
+    for step, years in zip(series, (0, 0, 10), strict=True):
         np.testing.assert_allclose(step, brighter(years), rtol=1e-6)
-    assert made.provenance["sweep"]["followed"] == [{}, {"age": 54.0}, {}]
-    assert made.provenance["sweep"]["values"] == ["F", "M", "F"]
+    assert made.provenance["sweep"]["followed"] == [{}, {}, {"age": 54.0}]
+    assert made.provenance["sweep"]["values"] == ["F", "F", "M"]
     assert "sex" not in made.provenance["controls"]
     assert made.followed == ("age",)
     assert made.asked == {"age": 44.0}
+    # What has followed need not be told to.
+    assert made.hints == ()
 
 
 def test_a_series_without_following_leaves_the_others():

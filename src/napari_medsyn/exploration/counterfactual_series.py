@@ -105,8 +105,11 @@ def series_hints(
     """What goes together, and what does not; of a series at its two ends."""
     if series is None:
         return hints(card, controls)
-    ends = (series.values[0], series.values[-1])
-    found = [hint for end in ends for hint in hints(card, {**controls, series.control: end})]
+    found: list[Hint] = []
+    for step in (0, -1):
+        followed = _followed(series)[step] if _followed(series) else {}
+        at = {**controls, series.control: series.values[step], **followed}
+        found += hints(card, at)
     return tuple({hint.sentence: hint for hint in found}.values())
 
 
@@ -152,6 +155,11 @@ def _following(session: Session, wanted: Sweep, following: Following) -> Swept:
     others = {k: v for k, v in finished.provenance["controls"].items() if k != wanted.control}
     provenance = {**finished.provenance, "controls": others, "sweep": record}
     return Swept(wanted.control, control.label, unit, values, arrays, provenance, reference)
+
+
+def _followed(series: Swept) -> list[dict[str, Any]]:
+    """For each step what has followed; empty where nothing might."""
+    return list(series.provenance["sweep"].get("followed", ()))
 
 
 def _control(card: ModelCard, name: str) -> Control:
