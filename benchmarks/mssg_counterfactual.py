@@ -132,9 +132,16 @@ def main() -> None:
 
 
 def test_people(data: Path, n: int) -> list[Patient]:
-    """The first n healthy people of the test part, bias field corrected, on their own grid."""
-    folk = load_healthy(data, people=people("ixi", "test")[:n])
-    return [patient_of(folk, i) for i in range(len(folk))]
+    """Healthy people of the test part, of n ages from the youngest to the oldest."""
+    folk = load_healthy(data, people=people("ixi", "test"))
+    return [patient_of(folk, i) for i in spread_over(folk.age, n)]
+
+
+def spread_over(age: Volume, n: int) -> list[int]:
+    """Whom to take, so that ages are spread over all there are."""
+    by_age = np.argsort(age, kind="stable")
+    places = np.linspace(0, len(by_age) - 1, min(n, len(by_age)))
+    return [int(by_age[round(place)]) for place in places]
 
 
 def patient_of(folk: Healthy, i: int) -> Patient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.mssg_counterfactual import UNIT, patient_of, psnr, signed, summary
+from benchmarks.mssg_counterfactual import UNIT, patient_of, psnr, signed, spread_over, summary
 from tests.training.judges._people import made_people
 
 
@@ -46,6 +46,13 @@ def test_a_patient_keeps_scan_grid_and_brain():
     np.testing.assert_array_equal(patient.scan.voxels > 0, folk.brain[0])
     assert np.percentile(patient.scan.voxels[folk.brain[0]], 99.5) == pytest.approx(UNIT, abs=1)
     np.testing.assert_array_equal(patient.scan.affine, folk.affine)
+
+
+def test_people_are_of_all_ages():
+    age = np.array([50.0, 20.0, 80.0, 30.0, 60.0])
+    assert spread_over(age, 3) == [1, 0, 2]
+    assert spread_over(age, 9) == [1, 3, 0, 4, 2]
+    assert spread_over(age, 1) == [1]
 
 
 def test_years_taken_away_count_with_their_sign_turned():
