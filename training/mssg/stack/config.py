@@ -35,6 +35,7 @@ class Config(Settings):
         after it.
     sources : "both", or the name of the only one, as the single-source baselines have.
     momentum : beta 1 of Adam for the generator; 0 as published, more for a warm-up alone.
+    discriminator_rate : its learning rate, over the generator's (Heusel et al. 2017).
     label_weight : of the label losses against the adversarial one, after the ramp.
     ramp_from, ramp_to : share of the steps after the warm-up at which the label losses begin
         and are whole.
@@ -58,6 +59,7 @@ class Config(Settings):
     reconstruction_weight: float = 10.0
     anchor_weight: float = 3.0
     momentum: float = 0.0
+    discriminator_rate: float = 1.0
     label_weight: float = 0.5
     ramp_from: float = 0.01
     ramp_to: float = 0.1

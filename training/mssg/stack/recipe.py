@@ -56,18 +56,12 @@ class StackRecipe(Recipe[Batch]):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Lazy regularisation shortens the optimiser's memory alike (Karras et al. 2020, B).
         share = config.r1_every / (config.r1_every + 1)
-        generator = Player(self.generator, self._adam(self.generator, 1, config.momentum))
+        rate, of_critic = config.learning_rate, config.learning_rate * config.discriminator_rate
+        generator = Player(self.generator, _adam(self.generator, rate, config.momentum, BETA))
         generator.ema, generator.clip = config.ema, config.clip
-        discriminator = Player(self.discriminator, self._adam(self.discriminator, share, 0.0))
-        discriminator.clip = config.clip
+        critic = _adam(self.discriminator, of_critic * share, 0.0, BETA**share)
+        discriminator = Player(self.discriminator, critic, clip=config.clip)
         self.players = {"generator": generator, "discriminator": discriminator}
-
-    def _adam(self, network: nn.Module, share: float, momentum: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            [parameter for parameter in network.parameters() if parameter.requires_grad],
-            lr=self.config.learning_rate * share,
-            betas=(momentum, BETA**share),
-        )
 
     @classmethod
     def open(cls, settings: Any, machine: Machine, data: Path, cache: Path) -> StackRecipe:
@@ -166,6 +160,11 @@ class StackRecipe(Recipe[Batch]):
         network = networks["generator"]
         assert isinstance(network, Generator)
         return sheets(network, self.sources)
+
+
+def _adam(network: nn.Module, rate: float, momentum: float, beta: float) -> torch.optim.Optimizer:
+    moving = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(moving, lr=rate, betas=(momentum, beta))
 
 
 def _targets(wanted: Examples) -> Tensor:
