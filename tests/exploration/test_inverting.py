@@ -126,6 +126,7 @@ def test_with_the_scan_switched_off_it_is_nobody_again(waiting, engine):
     waiting.use_modality("T1", False)
     assert not waiting.can_invert
     assert waiting.outputs() == ("generated_T1",)
+    assert "own" not in waiting.controls
     waiting.use_modality("T1", True)
     assert waiting.own == OWN
 

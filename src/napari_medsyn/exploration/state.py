@@ -85,7 +85,8 @@ class State(Computation):
 
         With the patient's own values under `controls.OWN` where they are known.
         """
-        own = {} if self._now.own is None else {OWN: dict(self._now.own)}
+        # Images of nobody have no values of their own, whoever is loaded beside them.
+        own = {OWN: dict(self._now.own)} if self._now.own is not None and self.present else {}
         sets = {PRESENT: self.present, TARGETS: self.targets}
         return MappingProxyType({**self._now.controls, **sets, **own})
 
