@@ -127,13 +127,14 @@ def _maximise(rows: Array, design: Array, responsibilities: Array) -> Mixture | 
     # Where all people of a component are of one sex, the shift stays 0.
     prior = np.diag([0.0, 1e-3][: design.shape[1]])
     weighted = design.T * responsibilities.T[:, None]
-    coefficients = np.linalg.solve(weighted @ design + prior, weighted @ rows)
+    solved = np.linalg.solve(weighted @ design + prior, weighted @ rows)
+    coefficients = np.asarray(solved, np.float64)
     left = rows - design @ coefficients
     scatter = (np.swapaxes(left, 1, 2) * responsibilities.T[:, None]) @ left
     covariances = _floored(scatter / shares[:, None, None], rows.std(0))
-    without = np.zeros_like(coefficients[:, 0])
-    shifts = coefficients[:, 1] if design.shape[1] == 2 else without
-    return Mixture(shares / N, coefficients[:, 0], shifts, covariances)
+    means = coefficients[:, 0]
+    shifts = coefficients[:, 1] if design.shape[1] == 2 else 0 * means
+    return Mixture(shares / N, means, shifts, covariances)
 
 
 def _floored(covariances: Array, spread: Array) -> Array:
