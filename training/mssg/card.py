@@ -14,7 +14,7 @@ VENTRICLES, VENTRICLES_SEEN = (6.0, 80.0), (9.9, 63.0)
 LESIONS, LESIONS_SEEN = (0.0, 60.0), (0.0, 50.0)
 
 
-def controls(directions: int) -> list[dict[str, Any]]:
+def controls(directions: Sequence[str]) -> list[dict[str, Any]]:
     """What a user may turn."""
     return [
         _number("age", "Age", "years", AGE, AGE_SEEN, 50.0, 0.5,
@@ -38,7 +38,7 @@ def controls(directions: int) -> list[dict[str, Any]]:
         {"kind": "seed", "name": "mixing_seed", "label": "Second person", "default": 1,
          "help": "Who gives the styles that are mixed in."},
         {"kind": "latent", "name": "directions", "label": "Directions",
-         "directions": [f"Direction {n + 1}" for n in range(directions)],
+         "directions": list(directions),
          "help": "Principal directions of the styles, in standard deviations over people."},
     ]  # fmt: skip
 
@@ -85,7 +85,7 @@ def fields(
     label_model: Mapping[str, Any],
     origin: tuple[float, ...],
     metrics: Sequence[Mapping[str, Any]],
-    directions: int,
+    directions: Sequence[str],
     version: str,
 ) -> dict[str, Any]:
     """All of the card but its files.
@@ -93,6 +93,7 @@ def fields(
     Parameters
     ----------
     origin : of voxel (0, 0, 0) of the crop, mm.
+    directions : names of the principal directions of styles.
     """
     return {
         "schema_version": 1,

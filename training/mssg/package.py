@@ -27,6 +27,8 @@ from napari_medsyn.models.mssg.packing import packed
 from napari_medsyn.registry.building import build_package
 from training.mssg.buffers import load_generator
 from training.mssg.card import fields
+from training.mssg.directions import named_directions
+from training.mssg.fields import label_vectors
 from training.mssg.flair import ORIGIN
 
 #: Tensors that are packed in 8 bits.
@@ -47,6 +49,8 @@ SHOWN: tuple[dict[str, Any], ...] = (
     {"age": 75.0, "sex": "F", "ventricles": 45.0, "lesions": 0.0, "cohort": "ixi"},
     {"age": 75.0, "sex": "F", "ventricles": 45.0, "lesions": 25.0, "cohort": "ms"},
 )
+#: People by whom the directions are named.
+NAMED_BY = 200
 SEEDS, LEVEL, ENLARGED, BRIGHTEST = (3, 8), 47, 2, 1.05
 
 
@@ -102,7 +106,9 @@ def main() -> None:
         "weights.safetensors": save(packed(tensors, COARSE)),
         "preview.png": picture(net, labels),
     }
-    card = fields(label_model, origin, metrics, len(net.directions), arguments.version)
+    pool = label_vectors(labels, NAMED_BY, np.random.default_rng(3), ("ixi", "ms"))
+    directions = named_directions(net, torch.from_numpy(pool))
+    card = fields(label_model, origin, metrics, directions, arguments.version)
     draft = arguments.out.with_name(arguments.out.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
     built = build_package(draft, card, files)
