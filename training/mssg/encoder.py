@@ -4,8 +4,8 @@ It learns from people whom the generator makes, of whom everything is known, and
 training people, of whom their coefficients (by registration) and recorded covariates are.
 
 `python -m training.mssg.encoder --data ../shared/data --run runs/mssg --generator
-runs/mssg/multi/generator.safetensors --out runs/mssg/multi/with_encoder.safetensors` writes
-the generator with the encoder beside it, and prints what it reads off test people.
+runs/mssg/multi/generator.safetensors --out runs/mssg/multi/encoder.safetensors` writes the
+encoder's tensors, and prints what it reads off test people.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,7 +30,7 @@ from napari_medsyn.models.mssg.head import HALF
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.models.mssg.lattice import LATTICE, coarser, warp
 from training.data.splits import Part
-from training.mssg.buffers import load_generator, save_generator
+from training.mssg.buffers import load_generator
 from training.mssg.fields import encoded, label_vectors
 from training.mssg.sources import UNIT, Source, load_sources
 
@@ -223,8 +224,8 @@ def main() -> None:
     parser.add_argument("--generator", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path("runs/data"))
-    parser.add_argument("--made", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--made", type=int, default=400)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -244,7 +245,10 @@ def main() -> None:
         test = real_people(arguments.run, model, [source], "test", w)
         report(encoder, model, test, f"test, {source.name}")
     tensors = {PREFIX + name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    save_generator(arguments.out, generator, **tensors)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    draft = arguments.out.with_suffix(".part")
+    save_file(tensors, draft)
+    draft.replace(arguments.out)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator
 from napari_medsyn.models.mssg.head import Coefficients, TemplateHead, sample
 from napari_medsyn.models.mssg.inversion import DRAWS, Found, Patient, draws, to_patient
-from napari_medsyn.models.mssg.lattice import SHAPE, exponential, identity, velocity
+from napari_medsyn.models.mssg.lattice import SHAPE, as_grid, exponential, identity, velocity
 
 #: Least determinant that is told: that of a fold, 0 or less, has no logarithm.
 LEAST: Final = 1e-3
@@ -64,11 +64,14 @@ class Composed:
     d : (1, 3, *LATTICE) displacement from the counterfactual person to the patient, voxels;
         not yet faded.
     change : (1, 1, *SHAPE) what is added, normalised intensity, in template space.
+    healed : (1, 2, *SHAPE) in template space, where lesions are taken away: how much lighter
+        that makes the tissue, and how light it is without lesions; None where none are.
     """
 
     u: Tensor
     d: Tensor
     change: Tensor
+    healed: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +97,14 @@ def compose(net: MultiSourceGenerator, found: Found, target: Target) -> Composed
     u = exponential(velocity(found.control_values + head.control_values(step.shape)))
     d = to_patient(u, found.back) - found.home
     own = found.coefficients.appearance
-    painted = head.painted(own + step.appearance) - head.painted(own)
-    change = head.volume(painted)
-    if not torch.equal(target.own_ml, target.target_ml):
-        change += head.lesion_contrast[0] * _more_lesions(head, found, target, u)
-    return Composed(u, d, change)
+    painted = head.painted(own + step.appearance)
+    change = head.volume(painted - head.painted(own))
+    if torch.equal(target.own_ml, target.target_ml):
+        return Composed(u, d, change)
+    lesions = head.lesion_contrast[0] * _more_lesions(head, found, target, u)
+    if bool(target.target_ml > target.own_ml):
+        return Composed(u, d, change + lesions)
+    return Composed(u, d, change, torch.cat([lesions, head.volume(painted)], 1))
 
 
 def difference(net: MultiSourceGenerator, target: Target) -> Coefficients:
@@ -116,8 +122,10 @@ def difference(net: MultiSourceGenerator, target: Target) -> Coefficients:
 def render(composed: Composed, patient: Patient, slices: Sequence[int]) -> Slices:
     """Sample an edit on axial slices."""
     change = sample(composed.change, composed.u, slices)[0, 0]
-    change = change * patient.mask[0, 0][:, :, list(slices)]
     d = _faded(composed.d, patient, slices)
+    if composed.healed is not None:
+        change = change + _healing(composed.healed, composed.u, d, patient, slices)
+    change = change * patient.mask[0, 0][:, :, list(slices)]
     millimetres = torch.tensordot(patient.axes, d, dims=([1], [0]))
     return Slices(change, millimetres, _jacobian(composed.d, patient, slices))
 
@@ -132,6 +140,26 @@ def _more_lesions(head: TemplateHead, found: Found, target: Target, u: Tensor) -
     place = found.coefficients.lesion
     own, there = (head.lesion_share(place, ml, u) for ml in (target.own_ml, target.target_ml))
     return there - own
+
+
+def _healing(
+    healed: Tensor, u: Tensor, d: Tensor, patient: Patient, slices: Sequence[int]
+) -> Tensor:
+    """(X, Y, n) what taking lesions away adds: never more than the patient's voxel is too dark.
+
+    The style knows roughly where lesions grow; the scan knows where they are.  Without this
+    bound, healthy white matter would be painted lighter than any.
+
+    Parameters
+    ----------
+    healed : of `Composed`.
+    u : (1, 3, *LATTICE) to the template.
+    d : (3, X, Y, n) to the patient, faded.
+    """
+    lighter, healthy = sample(healed, u, slices)[0]
+    at = identity(SHAPE)[:, :, :, list(slices)].to(d.device) + as_grid(d[None])
+    own = F.grid_sample(patient.t1, at, align_corners=True, padding_mode="zeros")[0, 0]
+    return torch.minimum(lighter, (healthy - own).clamp(min=0))
 
 
 def _faded(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
