@@ -7,6 +7,8 @@ it goes with most, if that is a clear correlation; most of them are nothing with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,18 +19,29 @@ from napari_medsyn.models.mssg.lattice import coarser, warp
 
 #: A correlation from which a direction is named.
 CLEAR = 0.45
-#: What the label vector's numbers mean when they grow.
-LABELS = ("older", "male", "larger ventricles", "more lesions", "MS clinic's look")
-#: Extents of the brain along the axes, when they grow.
-EXTENTS = ("wider brain", "longer brain", "taller brain")
+#: What it means when the label vector's numbers grow, and when they shrink.
+LABELS = (
+    ("older", "younger"),
+    ("male", "female"),
+    ("larger ventricles", "smaller ventricles"),
+    ("more lesions", "fewer lesions"),
+    ("the MS clinic's look", "the volunteers' look"),
+)
+#: The same of the brain's extents along the axes.
+EXTENTS = (
+    ("wider brain", "narrower brain"),
+    ("longer brain", "shorter brain"),
+    ("taller brain", "lower brain"),
+)
 
 
-def names(correlations: NDArray[np.float64], titles: tuple[str, ...]) -> list[str]:
+def names(correlations: NDArray[np.float64], titles: Sequence[tuple[str, str]]) -> list[str]:
     """A name for each direction.
 
     Parameters
     ----------
     correlations : (directions, titles) of the position along each with each quantity.
+    titles : what it means when the quantity grows, and when it shrinks.
     """
     given = []
     for number, row in enumerate(correlations, 1):
@@ -36,8 +49,8 @@ def names(correlations: NDArray[np.float64], titles: tuple[str, ...]) -> list[st
         if abs(row[best]) < CLEAR:
             given.append(f"Direction {number}")
         else:
-            sign = "" if row[best] > 0 else "less "
-            given.append(f"{number} · {sign}{titles[best]} ({abs(row[best]):.1f})")
+            title = titles[best][int(row[best] < 0)]
+            given.append(f"{number} · {title} (r {abs(row[best]):.1f})")
     return given
 
 

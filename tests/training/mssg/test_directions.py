@@ -10,18 +10,16 @@ from training.mssg.directions import extents, named_directions, names
 
 def test_the_strongest_names_a_direction_and_its_sign() -> None:
     rows = np.array([[0.1, -0.9], [0.6, 0.2], [0.3, -0.3]])
-    assert names(rows, ("older", "wider")) == [
-        "1 · less wider (0.9)",
-        "2 · older (0.6)",
-        "Direction 3",
-    ]
+    titles = [("older", "younger"), ("wider", "narrower")]
+    given = names(rows, titles)
+    assert given == ["1 · narrower (r 0.9)", "2 · older (r 0.6)", "Direction 3"]
 
 
 def test_a_direction_along_the_ventricles_is_found() -> None:
     torch.manual_seed(0)
     pool = torch.randn(60, 5)
     first = named_directions(generator(), pool)[0]
-    assert "larger ventricles" in first
+    assert "ventricles (r" in first
 
 
 def test_a_longer_brain_is_longer() -> None:
