@@ -17,7 +17,7 @@ from napari_medsyn.plugin.folding import Fold
 from napari_medsyn.plugin.hint_strip import HintStrip
 from napari_medsyn.plugin.latent_editor import LatentEditor
 from napari_medsyn.plugin.person_row import PersonRow
-from napari_medsyn.plugin.widgets import COLOURS, Section, plain_label, tooltip
+from napari_medsyn.plugin.widgets import AMBER_EDGE, Section, plain_label, tooltip
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.controls import Control, Latent
 
@@ -124,7 +124,7 @@ class ControlPanel(Section):
         for name, editor in self.editors.items():
             amber = name in names
             editor.show_amber(amber)
-            self._labels[name].setStyleSheet(f"color: {COLOURS['note']};" if amber else "")
+            self._labels[name].setStyleSheet(AMBER_EDGE if amber else "")
 
     def show_present(self, present: Sequence[str]) -> None:
         """Say that what the model reads is not missing."""

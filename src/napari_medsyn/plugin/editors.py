@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsyn.plugin.marked_slider import MarkedSlider
-from napari_medsyn.plugin.widgets import COLOURS, IconButton, IconLabel, tooltip
+from napari_medsyn.plugin.widgets import AMBER_FIELD, IconButton, IconLabel, tooltip
 from napari_medsyn.plugin.wording import NOT_KNOWN, value_text
 from napari_medsyn.registry.controls import (
     Boolean,
@@ -120,8 +120,7 @@ class SliderEditor(Editor):
 
     def show_amber(self, amber: bool) -> None:
         # napari's style sheet wants a wider box, and a style sheet is what outdoes it.
-        colour = f"color: {COLOURS['note']};" if amber else ""
-        width = self._number_width
+        width, colour = self._number_width, AMBER_FIELD if amber else ""
         self.number.setStyleSheet(f"min-width: {width}px; max-width: {width}px; {colour}")
 
     def _on_moved(self, steps: int) -> None:
@@ -209,6 +208,11 @@ class ChoiceEditor(Editor):
         super().__init__(control)
         self.combo = QComboBox()
         self.combo.setAccessibleName(control.label)
+        # A long name must not widen the dock.
+        self.combo.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.combo.setMinimumContentsLength(6)
         for category in control.categories:
             self.combo.addItem(category.label, category.value)
         if control.unknown:
@@ -216,7 +220,7 @@ class ChoiceEditor(Editor):
         self.combo.currentIndexChanged.connect(
             lambda index: self.edited.emit(self.combo.itemData(index))
         )
-        self.row.addWidget(self.combo)
+        self.row.addWidget(self.combo, stretch=1)
 
     def show_value(self, value: Any) -> None:
         with QSignalBlocker(self.combo):

@@ -9,7 +9,7 @@ from qtpy.QtCore import QRect, Qt, Signal
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_medsyn.plugin.widgets import COLOURS, tooltip
+from napari_medsyn.plugin.widgets import AMBER_EDGE, tooltip
 from napari_medsyn.plugin.wording import control_of, value_text
 from napari_medsyn.registry.card import ModelCard
 from napari_medsyn.registry.controls import Control
@@ -86,8 +86,7 @@ class _HintLine(QWidget):
         offers = hint is not None and hint.value is not None and control is not None
         self.move_there.setVisible(offers)
         is_amber = hint is not None and hint.kind == "unsupported"
-        colour = f"color: {COLOURS['note']};" if is_amber else ""
-        self.text.setStyleSheet(f"font-size: 9pt; {colour}")
+        self.text.setStyleSheet(f"font-size: 9pt; {AMBER_EDGE if is_amber else ''}")
         self.text.show_text(sentence)
         if hint is not None and control is not None:
             self._control, self._value = hint.control, hint.value
@@ -117,7 +116,7 @@ class _TwoLines(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setText(two_lines(self._whole, self.fontMetrics(), self.width()))
+        self.setText(two_lines(self._whole, self.fontMetrics(), self.contentsRect().width()))
 
 
 def two_lines(text: str, metrics: QFontMetrics, width: int) -> str:

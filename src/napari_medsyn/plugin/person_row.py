@@ -30,8 +30,8 @@ class PersonRow(QWidget):
         self.fields: dict[str, _NumberField | _ChoiceField] = {}
         self._line = QHBoxLayout(self)
         self._line.setContentsMargins(0, 0, 0, 0)
-        self._line.setSpacing(6)
-        title = QLabel("This patient")
+        self._line.setSpacing(5)
+        title = QLabel("Patient")
         title.setToolTip(tooltip(_TIP))
         self._line.addWidget(title)
         self._line.addStretch(1)
@@ -68,7 +68,7 @@ class _NumberField(QWidget):
         self._shown = ""
         self.edit = QLineEdit()
         self.edit.setAccessibleName(f"{control.label} of this patient")
-        self.edit.setFixedWidth(56)
+        self.edit.setFixedWidth(46)
         self.edit.setToolTip(tooltip(f"{control.label} of this patient. {_TIP}"))
         self.edit.editingFinished.connect(self._on_edited)
         line = QHBoxLayout(self)
@@ -114,7 +114,7 @@ class _ChoiceField(QWidget):
             self.combo.addItem(category.label, category.value)
         self.combo.setAccessibleName(f"{control.label} of this patient")
         self.combo.setToolTip(tooltip(f"{control.label} of this patient. {_TIP}"))
-        self.combo.setStyleSheet("min-width: 58px;")
+        self.combo.setStyleSheet("min-width: 62px;")
         self.combo.activated.connect(lambda row: self.stated.emit(self.combo.itemData(row)))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)

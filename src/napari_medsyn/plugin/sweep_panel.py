@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -57,9 +56,11 @@ class SweepPanel(Fold):
         self.steps.setRange(_FEWEST, _MOST)
         self.steps.setValue(_USUAL)
         self.steps.setAccessibleName("Steps")
-        self.steps.setStyleSheet("min-width: 30px;")
+        self.steps.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.steps.setStyleSheet("min-width: 30px; max-width: 30px;")
         self.sweep = QPushButton("Sweep")
         self.save = QPushButton("Save")
+        self.save.setStyleSheet("padding-right: 16px;")
         menu = QMenu(self.save)
         self.save_animation = menu.addAction("Animation (GIF)…", self.animation_asked.emit)
         self.save_volumes = menu.addAction("Volumes (NIfTI)…", self.volumes_asked.emit)
@@ -69,7 +70,8 @@ class SweepPanel(Fold):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(6)
-        column.addLayout(self._values_row())
+        column.addLayout(self._choice_row())
+        column.addWidget(self._span_row())
         last = QHBoxLayout()
         last.setSpacing(4)
         last.addWidget(self.amount, stretch=1)
@@ -78,20 +80,30 @@ class SweepPanel(Fold):
         column.addLayout(last)
         self.show_content(content)
 
-    def _values_row(self) -> QGridLayout:
-        rows = QGridLayout()
-        rows.setHorizontalSpacing(4)
-        rows.setVerticalSpacing(4)
+    def _choice_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        row.addWidget(self.covariate, stretch=1)
+        self.count = QWidget()
+        line = QHBoxLayout(self.count)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(4)
+        line.addWidget(QLabel("in"))
+        line.addWidget(self.steps)
+        line.addWidget(QLabel("steps"))
+        row.addWidget(self.count)
+        return row
+
+    def _span_row(self) -> QWidget:
         self.span = QWidget()
         line = QHBoxLayout(self.span)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
-        for widget in (self.first, QLabel("to"), self.last, QLabel("in"), self.steps):
-            line.addWidget(widget, stretch=0 if isinstance(widget, QLabel) else 1)
-        line.addWidget(QLabel("steps"))
-        rows.addWidget(self.covariate, 0, 0)
-        rows.addWidget(self.span, 1, 0)
-        return rows
+        line.addWidget(QLabel("from"))
+        line.addWidget(self.first, stretch=1)
+        line.addWidget(QLabel("to"))
+        line.addWidget(self.last, stretch=1)
+        return self.span
 
     def _connect(self) -> None:
         self.covariate.currentIndexChanged.connect(self._show_ends)
@@ -153,6 +165,7 @@ class SweepPanel(Fold):
         control = self._controls.get(self.covariate.currentData())
         is_number = isinstance(control, Continuous | Integer)
         self.span.setVisible(is_number)
+        self.count.setVisible(is_number)
         if isinstance(control, Continuous | Integer):
             low, high = self._ends.get(control.name) or _usual_ends(control)
             for box, value in ((self.first, low), (self.last, high)):

@@ -22,6 +22,10 @@ from superqt import QElidingLabel
 
 from napari_medsyn.plugin.icons import icon
 
+#: What makes something amber that has to be read on dark and on light themes.
+AMBER_EDGE = "border-left: 3px solid #d9a13b; padding-left: 4px;"
+AMBER_FIELD = "background-color: #d9a13b; color: #1c1c1c;"
+
 #: Colours of the three degrees of a message, readable on dark and light themes.
 COLOURS = {"good": "#3fa66b", "note": "#d9a13b", "bad": "#d9584f"}
 
@@ -202,6 +206,8 @@ class FitLine(QWidget):
 
     def _make_room(self) -> None:
         """Keep as many lines as the text takes: a column that scrolls may squeeze it."""
+        # What it keeps already would be part of the answer.
+        self._text.setMinimumHeight(0)
         self._text.setMinimumHeight(max(self._text.heightForWidth(self._text.width()), 0))
 
 
