@@ -175,14 +175,36 @@ class ElidedLabel(QElidingLabel):
         self.setToolTip(text)
 
 
+class WrappedLabel(QLabel):
+    """A label of as many lines as its text takes: a column that scrolls cannot squeeze it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+
+    def show_text(self, text: str) -> None:
+        """Show `text` as it is."""
+        self.setText(text)
+        self._make_room()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        # What it keeps already would be part of the answer.
+        self.setMinimumHeight(0)
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
 class FitLine(QWidget):
     """A coloured dot and a sentence that may take several lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self._dot = QLabel("\N{BLACK CIRCLE}")
-        self._text = plain_label()
-        self._text.setWordWrap(True)
+        self._text = WrappedLabel()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -197,18 +219,7 @@ class FitLine(QWidget):
     def show_text(self, text: str, degree: str) -> None:
         """Show `text` with the colour of `degree`: "good", "note" or "bad"."""
         self._dot.setStyleSheet(f"color: {COLOURS[degree]};")
-        self._text.setText(text)
-        self._make_room()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._make_room()
-
-    def _make_room(self) -> None:
-        """Keep as many lines as the text takes: a column that scrolls may squeeze it."""
-        # What it keeps already would be part of the answer.
-        self._text.setMinimumHeight(0)
-        self._text.setMinimumHeight(max(self._text.heightForWidth(self._text.width()), 0))
+        self._text.show_text(text)
 
 
 class MessageArea(QFrame):
