@@ -59,6 +59,10 @@ def test_what_is_set_does_not_follow():
     assert made.followed == ()
 
 
+def test_of_what_is_set_it_is_not_said_that_another_value_is_expected():
+    assert make(set={"sex": "M", "age": 46}).hints == ()
+
+
 def test_each_step_of_a_series_follows_from_the_own_values():
     made = make(sweep={"sex": ["F", "F", "M"]}, follow=True)
     series = made.arrays["counterfactual_T1"]

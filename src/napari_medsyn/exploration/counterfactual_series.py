@@ -100,9 +100,25 @@ def sweep_through(session: Session, wanted: Sweep, following: Following | None) 
 
 
 def series_hints(
+    card: ModelCard, controls: Mapping[str, Any], series: Swept | None, fixed: Collection[str]
+) -> tuple[Hint, ...]:
+    """What goes together, and what does not; of a series at its two ends.
+
+    Parameters
+    ----------
+    fixed : names of the covariates that were set on purpose: of these it is not said that
+        another value would be expected.
+    """
+    return tuple(
+        hint
+        for hint in _all_hints(card, controls, series)
+        if hint.kind != "depends" or hint.control not in fixed
+    )
+
+
+def _all_hints(
     card: ModelCard, controls: Mapping[str, Any], series: Swept | None
 ) -> tuple[Hint, ...]:
-    """What goes together, and what does not; of a series at its two ends."""
     if series is None:
         return hints(card, controls)
     found: list[Hint] = []

@@ -17,7 +17,7 @@ one.  Research use; not for diagnosis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -118,8 +118,8 @@ def counterfactual(
             session.set_control(name, value)
         fixed = (*changes, series.control) if series is not None else tuple(changes)
         following = Following(card, fixed) if follow else None
-        swept, followed = _computed(session, series, following)
-        return _result(session, card, from_ or {}, swept, followed)
+        made = _computed(session, series, following)
+        return _result(session, card, from_ or {}, fixed, made)
     finally:
         session.close()
 
@@ -213,16 +213,16 @@ def _result(
     session: Session,
     card: ModelCard,
     stated: Mapping[str, Any],
-    swept: Swept | None,
-    followed: tuple[str, ...],
+    fixed: Collection[str],
+    made: tuple[Swept | None, tuple[str, ...]],
 ) -> Counterfactual:
     """What the session has come to, as a value of its own."""
-    controls = dict(session.controls)
+    (swept, followed), controls = made, dict(session.controls)
     findings = _findings(session, card, stated)
     finished = cast("Finished", session.results)
     arrays: Mapping[str, NDArray[np.float32]] = finished.arrays if swept is None else swept.arrays
     provenance = dict(finished.provenance if swept is None else swept.provenance)
-    said = series_hints(card, controls, swept)
+    said = series_hints(card, controls, swept, fixed)
     warned = series_warnings(card, controls, swept)
     record = {
         **findings.as_dict(),
