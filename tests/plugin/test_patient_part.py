@@ -155,6 +155,21 @@ def test_a_value_that_the_model_does_not_take_is_refused_and_taken_back(person: 
     assert person.session.known == {}
 
 
+def test_a_model_that_is_chosen_after_the_scan_shows_the_same(dock: Dock) -> None:
+    dock.add(patient("T1"))
+    explorer = dock.explorer
+    assert not explorer.sweeps.panel.isVisibleTo(explorer)
+    choose_people(dock)
+    assert explorer.control_panel.person.isVisibleTo(explorer)
+    assert not explorer.control_panel.editors["age"].isEnabled()
+    assert explorer.sweeps.panel.isVisibleTo(explorer)
+    assert explorer.run_panel.impute.text() == "Invert"
+    dock.session.choose_model("fake-brain-mr")
+    assert not explorer.control_panel.person.isVisibleTo(explorer)
+    assert not explorer.sweeps.panel.isVisibleTo(explorer)
+    assert explorer.comparison.uncertainty.isVisibleTo(explorer)
+
+
 def test_a_scan_that_is_switched_off_leaves_people_of_nobody(person: Dock) -> None:
     explorer = person.explorer
     invert(person)

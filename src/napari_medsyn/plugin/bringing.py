@@ -41,14 +41,14 @@ def _is_flat_picture(layer: Layer) -> bool:
 
 
 def _is_flat(layer: Layer) -> bool:
-    return bool(layer.data.shape[0] == 1)
+    return bool(layer.data.shape[-3] == 1)
 
 
 def _show_middle(viewer: Viewer, layer: Layer) -> None:
     """Show the middle plane of `layer`, fitted to the canvas."""
     sliced = [axis for axis in viewer.dims.not_displayed if axis >= viewer.dims.ndim - 3]
     for axis in sliced:
-        own = axis - (viewer.dims.ndim - 3)
+        own = axis - (viewer.dims.ndim - layer.ndim)
         start, stop = layer.extent.world[:, own]
         viewer.dims.set_point(axis, (start + stop) / 2)
     _fit(viewer, layer)

@@ -342,6 +342,8 @@ class Explorer(QWidget):
         self.comparison.show_counterfactuals(bool(covariates_of(self.session.card)))
         self.control_panel.preparation.show_options(self.session.options)
         self.model_panel.show_device(self.session.device)
+        self.patient.show_model()
+        self.sweeps.show_model()
         self._show_all()
 
     def _show_controls(self) -> None:

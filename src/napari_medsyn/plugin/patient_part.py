@@ -53,9 +53,12 @@ class PatientPart(QObject):
         self._model = model_panel
         self._run = run_panel
         self._latest = Latest(background)
-        self._attempt = attempt
-        #: Off for good once the user has switched Live off.
+        #: What the user has last said of Live; until then it goes on by itself.
         self._goes_live = True
+        # Not within the session's own signal: it is still busy with what it has found.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._set_live)
         self._of_patient = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -64,12 +67,12 @@ class PatientPart(QObject):
         control_panel.person.stated.connect(attempt(self._on_stated))
         control_panel.hints.taken.connect(attempt(session.set_control))
         run_panel.live_changed.connect(self._on_live)
-        connections.add(session.model_changed, self._show_model)
         connections.add(session.own_changed, self._show_own)
         connections.add(session.own_changed, self._go_live)
         connections.add(session.study_changed, self._show_own)
         connections.add(session.controls_changed, self._on_controls)
         connections.on_close(self._rest.stop)
+        connections.on_close(self._soon.stop)
 
     # ---- what the user does --------------------------------------------------------
 
@@ -87,7 +90,8 @@ class PatientPart(QObject):
 
     # ---- what the session says -----------------------------------------------------
 
-    def _show_model(self) -> None:
+    def show_model(self) -> None:
+        """Another model is chosen, and its controls are there."""
         self._controls.hints.show_hints((), None)
         self._show_own()
 
@@ -114,8 +118,7 @@ class PatientPart(QObject):
         """After an inversion the picture follows the sliders, unless the user has said no."""
         session = self._session
         if session.own is not None and self._goes_live and not session.live:
-            # Not within the session's own signal: it is still busy with what it has found.
-            QTimer.singleShot(0, self._set_live)
+            self._soon.start(0)
 
     def _set_live(self) -> None:
         if self._session.own is not None and not self._session.is_busy:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from napari_medsyn.plugin.bringing import bring_into_view
 from napari_medsyn.plugin.layers import INTERPOLATION, KEY, Mark, placement
 from napari_medsyn.plugin.looks import IMAGES, LOOKS, own_window
 from napari_medsyn.plugin.sweep_panel import axis_values
@@ -51,6 +52,9 @@ class SweepLayers:
             self._viewer.layers.selection = selection & set(self._viewer.layers)
         first, width = axis_values(swept.values)
         self._viewer.dims.set_point(0, first + step * width)
+        made_up = [x for name, x in self.layers.items() if _role_of(name) == "generated"]
+        if made_up:
+            bring_into_view(self._viewer, made_up[0])
 
     def put_aside(self) -> None:
         """Hide the sweep: something else is to be looked at."""

@@ -58,7 +58,6 @@ class SweepPart:
         self.panel.sweep_asked.connect(attempt(self._on_sweep))
         self.panel.animation_asked.connect(self._on_animation)
         self.panel.volumes_asked.connect(self._on_volumes)
-        connections.add(session.model_changed, self._show_model)
         connections.add(session.study_changed, self._on_study_changed)
         for signal in (session.own_changed, session.controls_changed, session.state_changed):
             connections.add(signal, self._show_ready)
@@ -130,7 +129,8 @@ class SweepPart:
 
     # ---- what session and viewer say -----------------------------------------------
 
-    def _show_model(self) -> None:
+    def show_model(self) -> None:
+        """Another model is chosen."""
         card = self._session.card
         self.panel.show_card(card)
         self.panel.setVisible(bool(covariates_of(card)))
