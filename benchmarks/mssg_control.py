@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", nargs="*", default=["mssg-brain-t1"], help="ids or packages")
     parser.add_argument("--n", type=int, default=60, help="people of each draw")
-    parser.add_argument("--lesions", type=int, help="of them read for lesions (3 s each); all")
+    parser.add_argument("--lesions", type=int, help="of them read for lesions (7 s each); all")
     parser.add_argument("--flips", type=int, default=30, help="people made as either sex")
     parser.add_argument("--metrics", type=Path, help="file of a card's metrics to add to")
     parser.add_argument("--without-ceiling", action="store_true", help="leave real people out")
