@@ -66,6 +66,8 @@ def test_without_hints_there_is_nothing_to_take(strip: HintStrip) -> None:
     strip.show_hints((), CARD)
     assert texts(strip) == ["The values set go together.", ""]
     assert not any(line.move_there.isVisible() for line in strip.lines)
+    strip.show_hints((), None)
+    assert texts(strip) == ["", ""]
 
 
 @pytest.mark.parametrize("width", [90, 160, 400])

@@ -38,7 +38,7 @@ class ControlPanel(Section):
     def __init__(self) -> None:
         super().__init__("Controls")
         self.editors: dict[str, Editor] = {}
-        self._labels: dict[str, QLabel] = {}
+        self._labels: dict[str, QWidget] = {}
         self._shown: list[QWidget] = []
         self._form = QWidget()
         self._rows = _form_layout(self._form)
@@ -64,20 +64,24 @@ class ControlPanel(Section):
         for control in card.controls if card is not None else ():
             # What the model may read is switched beside each scan.
             editor = None if card is None or control.name == PRESENT else _editor(control, card)
-            if editor is not None:
-                self._add_row(control, editor)
+            if card is not None and editor is not None:
+                self._add_row(control, editor, is_folded=editor.is_wide and bool(card.covariates))
         self.person.show_card(card)
         # Room for hints is kept where there may be some, so that nothing jumps.
         self.hints.setVisible(card is not None and card.label_model is not None)
         # Nothing is prepared for a model that reads no scan.
         self.preparation.setVisible(card is None or bool(card.inputs))
 
-    def _add_row(self, control: Control, editor: Editor) -> None:
-        label = plain_label(control.label)
+    def _add_row(self, control: Control, editor: Editor, *, is_folded: bool) -> None:
+        """Add the editor; folded away where the covariates are what one turns first."""
+        label: QWidget = Fold(control.label) if is_folded else plain_label(control.label)
         label.setToolTip(tooltip(control.help))
         self._shown += [label, editor]
         row = self._rows.rowCount()
-        if editor.is_wide:
+        if isinstance(label, Fold):
+            label.show_content(editor)
+            self._rows.addWidget(label, row, 0, 1, 2)
+        elif editor.is_wide:
             self._rows.addWidget(label, row, 0, 1, 2)
             self._rows.addWidget(editor, row + 1, 0, 1, 2)
         else:

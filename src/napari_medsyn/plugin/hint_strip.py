@@ -41,14 +41,17 @@ class HintStrip(QWidget):
             column.addWidget(line)
 
     def show_hints(self, hints: Sequence[Hint], card: ModelCard | None) -> None:
-        """Show the first hint of each kind, then others: what was not seen comes first."""
+        """Show the first hint of each kind, then others: what was not seen comes first.
+
+        Without a `card` the strip stays blank.
+        """
         beyond = [hint for hint in hints if hint.kind == "unsupported"]
         usual = [hint for hint in hints if hint.kind != "unsupported"]
         ordered = [*beyond[:1], *usual[:1], *beyond[1:], *usual[1:]]
         for number, line in enumerate(self.lines):
             hint = ordered[number] if number < len(ordered) else None
             line.show_hint(hint, control_of(card, hint.control) if hint is not None else None)
-        if not ordered:
+        if not ordered and card is not None:
             self.lines[0].show_nothing("The values set go together.")
 
 

@@ -29,7 +29,7 @@ _STEP: Final = 0.05
 
 
 #: Narrowest and widest column of the directions' names, in pixels.
-_NAME_WIDTHS: Final = (72, 126)
+_NAME_WIDTHS: Final = (72, 130)
 
 
 class LatentEditor(Editor):
@@ -55,7 +55,7 @@ class LatentEditor(Editor):
         self.zero = QPushButton()
         self.show_of_patient(False)
         self.zero.clicked.connect(self._on_zero)
-        width = max(self.fontMetrics().horizontalAdvance(name) for name in self._names) + 8
+        width = max(self.fontMetrics().horizontalAdvance(name) for name in self._names) + 20
         width = round(within(width, *_NAME_WIDTHS))
         self.rows = [LatentRow(control, width) for _ in self._names[:ROWS]]
         for number, row in enumerate(self.rows):

@@ -145,6 +145,8 @@ class PatientPart(QObject):
 
     def _show_outlook(self, said: Outlook) -> None:
         self._model.fit.show_text(said.text, said.degree)
-        card = self._session.card
+        # Before an inversion the controls stand for nobody.
+        waits = self._session.can_invert and self._session.own is None
+        card = None if waits else self._session.card
         self._controls.hints.show_hints(said.hints, card)
         self._controls.show_amber({h.control for h in said.hints if h.kind == "unsupported"})
