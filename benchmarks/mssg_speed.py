@@ -198,7 +198,7 @@ class Bare:
         return give
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def seconds_of(give: Callable[[Sequence[int]], None], slices: Sequence[int]) -> float:
     """Of one bare pass."""
     began = perf_counter()
