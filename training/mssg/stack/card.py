@@ -32,8 +32,10 @@ TRAINING_DATA: Final = [
     },
 ]
 LIMITATIONS: Final = [
-    f"Blurred pictures: {SIDE} pixels of {PIXEL_MM} mm, from a network trained for about an hour "
-    "on one core of a CPU, with a hundredth of the pictures that such networks are usually shown.",
+    "Not trained to the end: it saw about a hundred thousand slices on part of one core of a CPU, "
+    "a hundredth of what such networks take. Outlines, position and the cohort's look are there; "
+    "folds and ventricles are streaks, not anatomy. To be compared with, not to be used.",
+    f"Coarse: {SIDE} × {SIDE} pixels of {PIXEL_MM} mm.",
     "Nothing but a common latent holds the slices of a stack together: folds and lesions may "
     "change from one slice to the next, and coronal and sagittal views show it.",
     "Source 2 is simulated but for two patients: real lesions painted into healthy brains, "
@@ -83,22 +85,24 @@ def controls(supports: Mapping[str, tuple[float, float]]) -> list[dict[str, Any]
 
 
 def fields(
-    record: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
     label_model: Mapping[str, Any],
     supports: Mapping[str, tuple[float, float]],
     metrics: Sequence[Mapping[str, Any]],
     version: str,
+    notes: str = "",
 ) -> dict[str, Any]:
     """The card as JSON values.
 
     Parameters
     ----------
-    record : ``run.json`` of the run.
+    records : ``run.json`` of the run, then of those that it was started from, last first.
     label_model : as `training.mssg.label_fitting` wrote it.
     supports, metrics : see `controls` and `benchmarks.stacks`.
+    notes : what happened in the training and is in no record.
     """
+    record = records[0]
     config = record["config"]
-    shown = record["step"] * config["batch"]
     return {
         "schema_version": 1,
         "id": MODEL_ID,
@@ -135,13 +139,25 @@ def fields(
             "commit": record.get("commit"),
             "seed": config["seed"],
             "config": config,
-            "steps": record["step"],
-            "real_slices_shown": shown,
-            "minutes": round(record["elapsed_s"] / 60, 1),
+            "runs": [_shown(each) for each in reversed(records)],
+            "notes": notes,
             "hardware": record["hardware"],
             "people": record["people"],
             "data_hash": record["data_hash"],
         },
+    }
+
+
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How much a run has seen: slices as examples to reconstruct, and as such of the real."""
+    config, steps = record["config"], record["step"]
+    alone = min(steps, max(0, config["warm_up"] - config["head_start"]))
+    return {
+        "command": record["command"],
+        "steps": steps,
+        "real_slices_shown": steps * config["batch"],
+        "of_these_to_the_discriminator": (steps - alone) * config["batch"],
+        "minutes": round(record["elapsed_s"] / 60, 1),
     }
 
 

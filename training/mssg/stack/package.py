@@ -40,7 +40,12 @@ ENLARGED = 2
 
 
 def pack(
-    run: Path, out: Path, labels: Path, version: str, supports: dict[str, tuple[float, float]]
+    run: Path,
+    out: Path,
+    labels: Path,
+    version: str,
+    supports: dict[str, tuple[float, float]],
+    notes: str = "",
 ) -> ModelCard:
     """Make the package.
 
@@ -55,7 +60,6 @@ def pack(
     UnusableModel : card and files do not make a valid package.
     UnusableFile : `out` holds something, or cannot be written to.
     """
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     label_model = json.loads(labels.read_text(encoding="utf-8"))
     tensors = load_file(run / "weights.safetensors")
@@ -66,7 +70,15 @@ def pack(
         "weights.safetensors": save({name: t.half() for name, t in tensors.items()}),
         "preview.png": preview,
     }
-    return build_package(out, fields(record, label_model, supports, metrics, version), files)
+    values = fields(history(run), label_model, supports, metrics, version, notes)
+    return build_package(out, values, files)
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    """``run.json`` of a run and of those that it was started from, one after the other."""
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    start = record.get("start")
+    return [record, *(history(Path(start).parent) if start else [])]
 
 
 def picture(net: Generator, labels: LabelModel) -> bytes:
@@ -102,10 +114,18 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True, help="JSON of the label model")
     parser.add_argument("--out", type=Path, required=True, help="new folder")
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--notes", default="", help="what the run's records do not say")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     supports = supports_of(arguments.data)
-    card = pack(arguments.run, arguments.out, arguments.labels, arguments.version, supports)
+    card = pack(
+        arguments.run,
+        arguments.out,
+        arguments.labels,
+        arguments.version,
+        supports,
+        arguments.notes,
+    )
     total = sum(file.bytes for file in card.files)
     print(f"{arguments.out}: {card.id} {card.version}, {total / 1e6:.1f} MB")
 

@@ -44,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_file(dict(Generator(LAYOUT).state_dict()), folder / "weights.safetensors")
     record = {
-        "config": Config(steps=70, batch=32).as_dict(),
+        "config": Config(steps=70, batch=32, warm_up=15, head_start=5).as_dict(),
         "command": "python -m training.mssg.stack",
         "step": 50,
         "elapsed_s": 600.0,
@@ -52,9 +52,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "people": [101, 150],
         "hardware": {"cpu": "one"},
         "data_hash": "0" * 64,
-        "start": None,
+        "start": str(folder / "before" / "weights.safetensors"),
     }
     (folder / "run.json").write_text(json.dumps(record))
+    config = Config(steps=70, batch=32, warm_up=70, head_start=0).as_dict()
+    (folder / "before").mkdir()
+    before = json.dumps({**record, "step": 20, "config": config, "start": None})
+    (folder / "before" / "run.json").write_text(before)
     (folder / "metrics.json").write_text(json.dumps([METRIC]))
     (folder / "labels.json").write_text(json.dumps(labels().to_json()))
     return folder
@@ -81,7 +85,9 @@ def test_the_card_says_what_was_measured_and_how_much_was_seen(
 ) -> None:
     card, _ = packed
     assert [(m.name, m.value) for m in card.metrics] == [("Age", 0.5)]
-    assert card.provenance["real_slices_shown"] == 50 * 32
+    first, last = card.provenance["runs"]
+    assert (first["real_slices_shown"], first["of_these_to_the_discriminator"]) == (640, 0)
+    assert (last["real_slices_shown"], last["of_these_to_the_discriminator"]) == (1600, 1280)
     assert {data.licence for data in card.training_data} == {"CC-BY-SA-3.0", "CC-BY-4.0"}
     assert card.covariates == ("age", "sex", "ventricles", "lesions", "cohort")
     age = next(control for control in card.controls if control.name == "age")
