@@ -13,7 +13,8 @@ from tests._people import BRAIN, GROWTH, PSNR_DB, WARNING, brighter
 
 import napari_medsyn
 from napari_medsyn.errors import EngineError, UnusableFile, UnusableModel, UnusableStudy
-from napari_medsyn.exploration.counterfactuals import counterfactual
+from napari_medsyn.exploration.counterfactuals import counterfactual, study_of
+from napari_medsyn.scans.preparation.sources import is_brain_mask
 from napari_medsyn.scans.study import Study
 
 
@@ -90,6 +91,16 @@ def test_files_and_scans_may_be_given_by_modality(tmp_path):
         given = given if voxels is None else replace(given, voxels=voxels)
         made = make({"T1": given}, set={"age": 60})
         np.testing.assert_allclose(made.arrays["counterfactual_T1"], brighter(16), rtol=1e-6)
+
+
+def test_a_mask_may_be_given_as_a_file_of_any_name(tmp_path):
+    path = tmp_path / "m.nii.gz"
+    nibabel.Nifti1Image(np.eye(4, dtype=np.uint8)[None], np.eye(4)).to_filename(path)
+    study = study_of({"T1": make_scan("T1"), "label": path})
+    assert [(scan.modality, is_brain_mask(scan)) for scan in study] == [
+        ("T1", False),
+        ("label", True),
+    ]
 
 
 def test_progress_is_told(study):

@@ -38,6 +38,7 @@ from napari_medsyn.exploration.counterfactual_series import (
 from napari_medsyn.exploration.covariates import makes_counterfactuals
 from napari_medsyn.exploration.generating import find_model
 from napari_medsyn.exploration.requests import Finished, PreparationOptions
+from napari_medsyn.exploration.resolving import MASK
 from napari_medsyn.exploration.sweeping import Sweep, Swept
 from napari_medsyn.registry.catalogue import Catalogue
 from napari_medsyn.scans.study import Scan, Study
@@ -73,7 +74,7 @@ def counterfactual(
     Parameters
     ----------
     model : id of a model whose card says "counterfactual".
-    inputs : the patient's scans; or modality to scan or file.
+    inputs : the patient's scans; or modality to scan or file, a brain mask under "label".
     set : control name to value, checked by the card; None is "unknown" where the card
         allows it.  With nothing set and no sweep, the scan comes back unchanged.
     from_ : what is known of the patient, covariate to value; the model estimates the rest.
@@ -155,20 +156,22 @@ def study_of(inputs: Study | Mapping[str, Scan | str | Path]) -> Study:
     UnusableFile : a file cannot be read.
     UnusableStudy : there is no scan.
     """
-    from napari_medsyn.scans.reading import read_scan
-
     if not isinstance(inputs, Study):
-        inputs = Study(
-            tuple(
-                scan.with_modality(modality)
-                if isinstance(scan, Scan)
-                else replace(read_scan(Path(scan)), modality=modality, name=str(scan))
-                for modality, scan in inputs.items()
-            )
-        )
+        inputs = Study(tuple(_scan(scan, modality) for modality, scan in inputs.items()))
     if not len(inputs):
         raise UnusableStudy("there is no scan to make a counterfactual of; give one")
     return inputs
+
+
+def _scan(scan: Scan | str | Path, modality: str) -> Scan:
+    """A scan, read if it is a file, under its modality and a name that errors can use."""
+    from napari_medsyn.scans.reading import read_scan
+
+    if isinstance(scan, Scan):
+        return scan.with_modality(modality)
+    # Whatever its file is called, by this name the preparation knows a mask.
+    name = "brain mask" if modality == MASK else str(scan)
+    return replace(read_scan(Path(scan)), modality=modality, name=name)
 
 
 def _one_sweep(
