@@ -4,6 +4,9 @@ Three parts explain a T1, each what the one before it leaves: the style (one w, 
 offsets of it for each group of coefficients, W+: Abdal et al., ICCV 2019), pulled towards the
 styles that people with the same covariates have; a velocity of the person's own; and a smooth
 field of intensity.  An edit moves the first and carries the second along.
+
+On a CPU the same scan and covariates give the same bits; on a GPU the gradients of sampling
+are added up in no fixed order, and the last digits differ.
 """
 
 from __future__ import annotations
