@@ -16,7 +16,7 @@ from napari_medsyn.models.mssg.edits import Composed, Target
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator
 from napari_medsyn.models.mssg.head import Coefficients, sample
 from napari_medsyn.models.mssg.inversion import Effort, Found, Inversion, Patient
-from napari_medsyn.models.mssg.lattice import LATTICE, SHAPE
+from napari_medsyn.models.mssg.lattice import LATTICE, SHAPE, finer
 
 T1 = NDArray[np.float32]
 OWN = torch.tensor([[0.0, -1.0, 0.0, 0.0, -1.0]])
@@ -93,6 +93,14 @@ def test_the_jacobian_of_a_scaling_is_its_logarithm(somebody: Patient, factor: f
     jacobian = edits._jacobian(composed.d, whole, [0, 40, 41, 83])
     expected = -3 * np.log(factor)
     np.testing.assert_allclose(jacobian[..., 1:3], expected, rtol=1e-3)
+
+
+def test_a_displacement_is_interpolated_linearly(somebody: Patient) -> None:
+    torch.manual_seed(0)
+    d = torch.randn(1, 3, *LATTICE)
+    slices = [0, 17, 42, 83]
+    expected = finer(d)[0][..., slices] * somebody.fade[0, 0][..., slices]
+    torch.testing.assert_close(edits._faded(d, somebody, slices), expected, atol=1e-5, rtol=0)
 
 
 def test_a_determinant_is_that_of_the_matrix() -> None:
