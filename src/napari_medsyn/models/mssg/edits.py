@@ -122,12 +122,19 @@ def difference(net: MultiSourceGenerator, target: Target) -> Coefficients:
 def render(composed: Composed, patient: Patient, slices: Sequence[int]) -> Slices:
     """Sample an edit on axial slices."""
     change = sample(composed.change, composed.u, slices)[0, 0]
-    d = _faded(composed.d, patient, slices)
+    last = SHAPE[2] - 1
+    around = sorted({min(max(k + step, 0), last) for k in slices for step in (-1, 0, 1)})
+    place = {k: number for number, k in enumerate(around)}
+    fine = _faded(composed.d, patient, around)
+    below, here, above = (
+        fine[[place[min(max(k + step, 0), last)] for k in slices]] for step in (-1, 0, 1)
+    )
+    d = here.permute(1, 2, 3, 0)
     if composed.healed is not None:
         change = change + _healing(composed.healed, composed.u, d, patient, slices)
     change = change * patient.mask[0, 0][:, :, list(slices)]
     millimetres = torch.tensordot(patient.axes, d, dims=([1], [0]))
-    return Slices(change, millimetres, _jacobian(composed.d, patient, slices))
+    return Slices(change, millimetres, _jacobian(below, here, above))
 
 
 def _more_lesions(head: TemplateHead, found: Found, target: Target, u: Tensor) -> Tensor:
@@ -163,7 +170,7 @@ def _healing(
 
 
 def _faded(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
-    """(3, X, Y, n) a displacement of the lattice (1, 3, *LATTICE) on slices, faded; voxels."""
+    """(n, 3, X, Y) a displacement of the lattice (1, 3, *LATTICE) on slices, faded; voxels."""
     # Along the slices first, then within each: much cheaper than sampling in three dimensions.
     last = d.shape[4] - 1
     at = torch.tensor(slices, dtype=torch.float32, device=d.device) * (last / (SHAPE[2] - 1))
@@ -172,29 +179,27 @@ def _faded(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
     between = torch.lerp(d[0][..., index], d[0][..., index + 1], share)
     planes = between.permute(3, 0, 1, 2)
     fine = F.interpolate(planes, SHAPE[:2], mode="bilinear", align_corners=True)
-    return fine.permute(1, 2, 3, 0) * patient.fade[0, 0][:, :, list(slices)]
+    return fine * patient.fade[0, 0][:, :, list(slices)].permute(2, 0, 1)[:, None]
 
 
-def _jacobian(d: Tensor, patient: Patient, slices: Sequence[int]) -> Tensor:
+def _jacobian(below: Tensor, here: Tensor, above: Tensor) -> Tensor:
     """(X, Y, n) minus the logarithm of the determinant of the gradient of x + d(x).
 
     Minus: where the counterfactual takes a wider piece of the patient into the same space,
     the tissue has become smaller.  Central differences; the fade keeps the ends at 0.
+
+    Parameters
+    ----------
+    below, here, above : (n, 3, X, Y) faded displacement of each slice and its neighbours, voxels.
     """
-    last = SHAPE[2] - 1
-    around = sorted({min(max(k + step, 0), last) for k in slices for step in (-1, 0, 1)})
-    place = {k: i for i, k in enumerate(around)}
-    fine = _faded(d, patient, around)
-    below = fine[..., [place[max(k - 1, 0)] for k in slices]]
-    above = fine[..., [place[min(k + 1, last)] for k in slices]]
-    here = fine[..., [place[k] for k in slices]]
-    x, y = torch.gradient(here, dim=(1, 2))
-    determinant = _determinant(x, y, (above - below) / 2)
-    return determinant.clamp(min=LEAST).reciprocal().log()
+    x, y = torch.gradient(here, dim=(2, 3))
+    columns = [column.unbind(1) for column in (x, y, (above - below) / 2)]
+    determinant = _determinant(*columns)
+    return determinant.clamp(min=LEAST).reciprocal().log().permute(1, 2, 0)
 
 
-def _determinant(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """(…) determinant of the identity plus the matrix of columns `x`, `y`, `z`, each (3, …)."""
+def _determinant(x: Sequence[Tensor], y: Sequence[Tensor], z: Sequence[Tensor]) -> Tensor:
+    """(…) determinant of the identity plus the matrix of columns `x`, `y`, `z`, three (…) each."""
     a, b, c = x[0] + 1, y[1] + 1, z[2] + 1
     determinant: Tensor = (
         a * (b * c - z[1] * y[2])
