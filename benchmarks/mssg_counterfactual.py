@@ -125,7 +125,7 @@ def main() -> None:
         for number, patient in enumerate(patients):
             rows.append(of_patient(catalogue, model, patient, back=number < back))
             print(rows[-1], flush=True)
-        report("mssg_counterfactual: people", rows, model=model, n=len(rows))
+        report("mssg_counterfactual: people", whole(rows), model=model, n=len(rows))
         reached = summary(rows)
         report("mssg_counterfactual", reached, model=model, n=len(rows))
         keep(args.metrics, of_counterfactuals(reached, len(rows)))
@@ -155,7 +155,7 @@ def patient_of(folk: Healthy, i: int) -> Patient:
 
 
 def of_patient(catalogue: Catalogue, model: str, patient: Patient, *, back: bool) -> dict[str, Any]:
-    """All figures of one person; NaN where an edit would leave the control's range."""
+    """All figures of one person; none of an edit that would leave the control's range."""
     began = perf_counter()
     made = Counterfactuals(catalogue, model, patient.scan, patient.known)
     row: dict[str, Any] = {"person": patient.name, **patient.known}
@@ -246,6 +246,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             _line(f"age by 20 years {kind}: mean growth, ml", _mean(grown), "> 0"),
         ]
     return [*rows_out, *_sexes(rows), *_back(rows)]
+
+
+def whole(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of equal columns: an edit beyond the control's range is an empty cell."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def signed(rows: Sequence[Mapping[str, Any]], what: str, kind: str) -> NDArray[np.float64]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.mssg_counterfactual import UNIT, patient_of, psnr, signed, spread_over, summary
+from benchmarks.mssg_counterfactual import (
+    UNIT,
+    patient_of,
+    psnr,
+    signed,
+    spread_over,
+    summary,
+    whole,
+)
 from tests.training.judges._people import made_people
 
 
@@ -69,6 +77,9 @@ def test_an_edit_beyond_the_control_is_left_out():
     young = person()
     del young["age - alone"]
     assert signed([young], "age", "alone").tolist() == [15]
+    rows = whole([young, person()])
+    assert rows[0].keys() == rows[1].keys()
+    assert rows[0]["age - alone"] is None
 
 
 def test_sexes_flip_where_the_judge_reads_what_was_asked():
