@@ -41,6 +41,7 @@ COARSE = (
     "head.white",
     "head.ventricle",
     "head.edge",
+    "reading.maps",
 )
 #: People of the picture: one seed at several values.
 SHOWN: tuple[dict[str, Any], ...] = (
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--generator", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, help="safetensors of training.mssg.encoder")
+    parser.add_argument("--reading", type=Path, help="safetensors of training.mssg.reading")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", default="1.0.0")
     arguments = parser.parse_args()
@@ -98,6 +100,8 @@ def main() -> None:
     if arguments.encoder is not None:
         found = load_file(arguments.encoder)
         tensors |= {f"encoder.{k.removeprefix('encoder.')}": v for k, v in found.items()}
+    if arguments.reading is not None:
+        tensors |= load_file(arguments.reading)
     figures = arguments.generator / "metrics.json"
     metrics = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else []
     origin = tuple(float(o + 2 * low) for o, low in zip(ORIGIN, LOW, strict=True))

@@ -1,8 +1,7 @@
 """A reader of age and sex for training: none of the judges' weights are in it.
 
-T1 to soft shares of fluid, grey and white matter by intensity alone, smoothed and pooled to
-6 mm, then ridge regression: voxel-based morphometry (Ashburner and Friston 2000) without a
-network.  Differentiable, so that the generator can be asked for people who look their age.
+Ridge regression on `models.mssg.reading.features`, pooled to 6 mm.  Differentiable, so that
+the generator can be asked for people who look their age.
 The judges that the product is measured by use a tissue network and other weights.
 """
 
@@ -14,21 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-#: Middle and width of the soft borders fluid | grey and grey | white, normalised intensity.
-BORDERS = ((0.50, 0.08), (0.86, 0.05))
+from napari_medsyn.models.mssg import reading
+
 #: Voxels of 2 mm along each side of a feature.
 POOL = 3
 
 
 def features(t1: Tensor) -> Tensor:
     """(N, features) of T1s (N, 1, X, Y, Z), normalised intensity, 2 mm."""
-    brain = torch.sigmoid((t1 - 0.06) / 0.015)
-    above = [torch.sigmoid((t1 - middle) / width) for middle, width in BORDERS]
-    shares = torch.cat([brain - above[0], above[0] - above[1], above[1]], 1)
-    smooth = F.avg_pool3d(shares, 3, stride=1, padding=1)
-    return F.avg_pool3d(smooth, POOL, stride=POOL, ceil_mode=True).flatten(1)
+    return reading.features(t1, POOL)
 
 
 @dataclass(frozen=True, eq=False)

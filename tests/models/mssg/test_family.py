@@ -23,6 +23,7 @@ from napari_medsyn.models.mssg.head import sample
 from napari_medsyn.models.mssg.inversion import Effort
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.models.mssg.lattice import SHAPE
+from napari_medsyn.models.mssg.reading import Reading, features
 
 T1 = NDArray[np.float32]
 SEEN = Region((42,))
@@ -269,6 +270,10 @@ def with_encoder(tensors: Tensors, w: int = 8) -> None:
     tensors.update({f"encoder.{k}": v for k, v in encoder.state_dict().items()})
 
 
+def with_reading(tensors: Tensors, count: int) -> None:
+    tensors.update({f"reading.{k}": v for k, v in Reading(count).state_dict().items()})
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -281,6 +286,8 @@ def with_encoder(tensors: Tensors, w: int = 8) -> None:
         (put("head.brain", torch.zeros(SHAPE, dtype=torch.bool)), "head.brain does not mark"),
         (put("encoder.head.weight", torch.zeros(13, 8)), "encoder"),
         (lambda tensors: with_encoder(tensors, w=9), "styles of 9, not 8"),
+        (lambda tensors: with_reading(tensors, 50), "takes 50 features"),
+        (put("reading.maps", torch.zeros(5, 9)), "mean"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -344,6 +351,22 @@ def test_an_encoder_says_where_the_inversion_begins(
     np.testing.assert_allclose(known.style, np.full((1, 8), 5.0))
     own = loaded._own(patient, {"own": {"sex": "F", "age": None}})
     assert own == {"age": 65.0, "sex": "F", "ventricles": 33.1, "lesions": 0.0, "cohort": "ms"}
+
+
+def test_a_reading_says_whose_covariates_they_are(
+    tmp_path: Path, net: MultiSourceGenerator, t1: T1
+) -> None:
+    tensors = dict(net.state_dict())
+    with_encoder(tensors)
+    with_reading(tensors, features(torch.zeros(1, 1, *SHAPE)).shape[1])
+    #: Age 65, M, ventricles of e^3.5 ml, a load that means nothing in cohort ixi.
+    tensors["reading.offset"] = torch.tensor([0.5, 0.8, 1.0, 0.7, -0.9])
+    loaded = family(package(tmp_path / "p", tensors))
+    patient = loaded.condition(study(t1), {}).patient
+    assert patient is not None
+    assert loaded._of(patient).style is not None
+    own = loaded._own(patient, {})
+    assert own == {"age": 65.0, "sex": "M", "ventricles": 33.1, "lesions": 0.0, "cohort": "ixi"}
 
 
 def test_an_estimate_stays_within_its_control(loaded: MSSGFamily) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from training.mssg.reader import BORDERS, cross_validated, features, fit
+from training.mssg.reader import cross_validated, fit
 
 
 def test_a_linear_target_is_read_in_people_left_out() -> None:
@@ -25,13 +25,3 @@ def test_ridge_pulls_towards_the_mean() -> None:
     assert torch.allclose(weak, torch.from_numpy(targets), atol=0.02)
     assert float(strong.std()) < 0.1
     assert abs(float(strong.mean()) - 5) < 0.5
-
-
-def test_features_are_shares_of_tissue() -> None:
-    levels = [BORDERS[0][0] - 0.25, (BORDERS[0][0] + BORDERS[1][0]) / 2, BORDERS[1][0] + 0.2]
-    for tissue, level in enumerate(levels):
-        image = torch.full((1, 1, 12, 12, 12), level)
-        shares = features(image).view(3, 4, 4, 4)[:, 1:3, 1:3, 1:3]
-        assert shares[tissue].min() > 0.85
-        assert shares.sum(0).max() < 1.01
-    assert features(torch.zeros(1, 1, 12, 12, 12)).abs().max() < 0.05

@@ -9,35 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from safetensors import SafetensorError
+from torch import Tensor
 
 from napari_medsyn.errors import UnusableModel, UnusableStudy
 from napari_medsyn.models.family import ControlValues, Edit, Region, Rendered
 from napari_medsyn.models.latents import latent
 from napari_medsyn.models.mssg import edits
-from napari_medsyn.models.mssg.encoder import PREFIX, Encoder, EncoderSizes
-from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes, mixed
+from napari_medsyn.models.mssg.generator import mixed
 from napari_medsyn.models.mssg.head import Composed
 from napari_medsyn.models.mssg.inversion import Effort, Found, Inversion, Patient
 from napari_medsyn.models.mssg.labels import LabelModel
-from napari_medsyn.models.mssg.lattice import SHAPE, coarser
-from napari_medsyn.models.mssg.packing import SCALE, unpacked
+from napari_medsyn.models.mssg.lattice import coarser
+from napari_medsyn.models.mssg.reading import sensible
+from napari_medsyn.models.mssg.weights import COVARIATES, OUTPUTS, Networks, read_networks
 
 if TYPE_CHECKING:
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.scans.preparation import PreparedStudy
 
-#: Names of the covariates: those of the label vector, in its order.
-COVARIATES: Final = ("age", "sex", "ventricles", "lesions", "cohort")
 _UNKNOWN: Final[Mapping[str, Any]] = dict.fromkeys(COVARIATES)
-#: What the generator gives, in the order of its channels.
-OUTPUTS: Final = ("T1", "FLAIR")
 #: What is asked for, a control that the session sets: see `exploration.controls`.
 TASK, OWN, TARGETS = "task", "own", "targets"
 GENERATE, INVERT, COUNTERFACTUAL = "generate", "invert", "counterfactual"
@@ -45,19 +41,15 @@ GENERATE, INVERT, COUNTERFACTUAL = "generate", "invert", "counterfactual"
 TOGETHER: Final = 28
 #: Patients whose inversion is kept.
 KEPT: Final = 4
-#: Millimetres between voxels of the generator's grid.
-SPACING: Final = 2.0
 #: Values above this (1 is the 99.5th percentile of the brain) are never given.
 BRIGHTEST: Final = 1.5
-
-V = TypeVar("V")
 
 
 def load(card: ModelCard, weights: Path, device: str) -> MSSGFamily:
     """Build the generator whose sizes the tensors have, and fill it, strictly.
 
-    Names and shapes are compared before anything is allocated.  Tensors whose names begin
-    with "encoder." are those of the encoder, which a package may be without.
+    Names and shapes are compared before anything is allocated.  A package may be without the
+    encoder (tensors "encoder.…") and without the reading ("reading.…").
 
     Raises
     ------
@@ -65,22 +57,14 @@ def load(card: ModelCard, weights: Path, device: str) -> MSSGFamily:
         contradict each other.
     """
     try:
-        with safe_open(weights, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            net, encoder = _networks({n: s for n, s in shapes.items() if not n.endswith(SCALE)})
-            _check(card, net)
-            tensors = unpacked({name: file.get_tensor(name) for name in shapes})
-        _check_values(tensors)
+        networks = read_networks(card, weights)
         labels = LabelModel.from_json(card.label_model or {})
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnusableModel(
             f"{weights}: cannot be run as MSSG ({reason.rstrip('.')}); get the package again"
         ) from error
-    net.load_state_dict(_without(tensors, PREFIX), strict=True, assign=True)
-    if encoder is not None:
-        encoder.load_state_dict(_within(tensors, PREFIX), strict=True, assign=True)
-    return MSSGFamily(card, net, labels, encoder, torch.device(device))
+    return MSSGFamily(card, networks, labels, torch.device(device))
 
 
 @dataclass(eq=False)
@@ -105,7 +89,7 @@ class Known:
     Parameters
     ----------
     style : (1, w) the encoder's guess; None without an encoder.
-    guess : the covariates that the encoder reads off the scan; empty without one.
+    guess : the covariates as read off the scan; empty if nothing reads them.
     own : the patient's own covariates, by those stated.
     inversions : those under way and done, by the patient's own covariates.
     """
@@ -122,7 +106,7 @@ class MSSGFamily:
     Parameters
     ----------
     card : of the model.
-    net, encoder : filled.
+    networks : filled.
     labels : how covariates go together, and how the networks read them.
     device : where it computes.
     """
@@ -130,14 +114,13 @@ class MSSGFamily:
     def __init__(
         self,
         card: ModelCard,
-        net: MultiSourceGenerator,
+        networks: Networks,
         labels: LabelModel,
-        encoder: Encoder | None,
         device: torch.device,
     ) -> None:
         self.card = card
-        self.net = net.to(device).eval().requires_grad_(False)
-        self.encoder = None if encoder is None else encoder.to(device).eval().requires_grad_(False)
+        networks = networks.to(device)
+        self.net, self.encoder, self.reading = networks.net, networks.encoder, networks.reading
         #: Of inversions that are begun from now on.
         self.effort = Effort()
         self._labels = labels
@@ -260,7 +243,7 @@ class MSSGFamily:
         return known.inversions[key]
 
     def _own(self, patient: Patient, controls: ControlValues) -> dict[str, Any]:
-        """The patient's covariates: those stated, the others as the encoder reads them.
+        """The patient's covariates: those stated, the others as they are read off the scan.
 
         What an inversion gives as the patient's own leads, stated, to the same inversion.
         """
@@ -276,13 +259,18 @@ class MSSGFamily:
         return known.own[key]
 
     def _of(self, patient: Patient) -> Known:
-        """What is known of the patient, with the encoder's guess made."""
+        """What is known of the patient, with the first guess made."""
         known = self._known.pop(patient.content, None)
         if known is None:
             known = Known(None, {})
+            labels = None
             if self.encoder is not None:
                 known.style, labels = self.encoder(coarser(patient.t1))
-                known.guess = self._labels.decode(labels[0].double().cpu().numpy())
+            if self.reading is not None:
+                labels = self.reading(patient.t1)
+            if labels is not None:
+                read = self._labels.decode(labels[0].double().cpu().numpy())
+                known.guess = sensible(read)
         self._known[patient.content] = known
         while len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
@@ -328,61 +316,3 @@ def _key(controls: ControlValues, task: str) -> str:
 
 def _numpy(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.float().cpu().numpy()
-
-
-def _networks(
-    shapes: Mapping[str, Sequence[int]],
-) -> tuple[MultiSourceGenerator, Encoder | None]:
-    """Networks without memory, of the sizes that the tensors have, compared with all of them."""
-    of_encoder = _within(shapes, PREFIX)
-    with torch.device("meta"):
-        net = MultiSourceGenerator(Sizes.from_shapes(shapes), shapes["directions"][0])
-        encoder = Encoder(EncoderSizes.from_shapes(of_encoder)) if of_encoder else None
-    _compare(net, _without(shapes, PREFIX), "")
-    if encoder is not None:
-        _compare(encoder, of_encoder, PREFIX)
-        if encoder.sizes.w != net.sizes.w:
-            raise ValueError(f"the encoder gives styles of {encoder.sizes.w}, not {net.sizes.w}")
-    return net, encoder
-
-
-def _compare(net: nn.Module, shapes: Mapping[str, Sequence[int]], prefix: str) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    for name in sorted(expected.keys() | shapes.keys()):
-        if expected.get(name) != shapes.get(name):
-            raise ValueError(
-                f"{prefix}{name} has shape {shapes.get(name, 'none')}, "
-                f"not {expected.get(name, 'none')}"
-            )
-
-
-def _check(card: ModelCard, net: MultiSourceGenerator) -> None:
-    """Refuse now what would fail in the middle of a volume."""
-    if tuple(card.grid.shape) != SHAPE or set(card.grid.spacing_mm or ()) != {SPACING}:
-        raise ValueError(f"people are {SHAPE} voxels of 2 mm, the card's grid is another")
-    if set(card.outputs) - set(OUTPUTS) or set(card.inputs) - {"T1"}:
-        raise ValueError("the card may read T1 only, and give T1 and FLAIR only")
-    if set(card.covariates) - set(COVARIATES):
-        raise ValueError(f"the covariates are not among {', '.join(COVARIATES)}")
-    for control in card.controls:
-        count = len(getattr(control, "directions", ())) if control.name == "directions" else None
-        if count not in (None, len(net.directions)):
-            raise ValueError(f"the card has {count} directions, the network {len(net.directions)}")
-
-
-def _check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse numbers with which nothing could be computed."""
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds values that are not finite")
-    brain, voxels = tensors["head.brain"], tensors["head.white"].numel()
-    if brain.dtype != torch.bool or int(brain.sum()) != voxels:
-        raise ValueError(f"head.brain does not mark the {voxels} voxels of the template")
-
-
-def _within(named: Mapping[str, V], prefix: str) -> dict[str, V]:
-    return {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
-
-
-def _without(named: Mapping[str, V], prefix: str) -> dict[str, V]:
-    return {k: v for k, v in named.items() if not k.startswith(prefix)}
