@@ -63,7 +63,7 @@ def told(name: str, said: NDArray[np.float32], true: NDArray[np.float32]) -> str
         a, b = said[known, place], true[known, place]
         if covariate in ("sex", "cohort"):
             parts.append(f"{covariate} {np.mean(np.sign(a) == np.sign(b)):.0%}")
-        elif len(b) > 2 and b.std() > 0:
+        elif len(b) > 2 and b.std() > 1e-3:
             parts.append(f"{covariate} r {np.corrcoef(a, b)[0, 1]:.2f}")
     return f"{name}, {len(true)} people: {', '.join(parts)}"
 
