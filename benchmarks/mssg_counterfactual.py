@@ -4,7 +4,7 @@ Healthy people of the test part (IXI, 2 mm, their own grid), with age and sex st
 the product's own session: inversion, then edits on the patient's grid and in its units.  Age is
 edited alone (all else at the patient's own values) and with the other covariates following, as
 the dock offers it.  `judge-covariates-t1` reads scans and counterfactuals like `medsyn judge`
-does, preparation included.
+does, preparation included, with the patient's brain mask.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def of_patient(catalogue: Catalogue, model: str, patient: Patient, *, back: bool
     row["PSNR told dB"] = made.psnr_db
     same, nothing = made.edited({})
     row["zero edit"] = bool((nothing == 0).all() and np.array_equal(same, patient.scan.voxels))
-    before = read(patient.scan)
+    before = read(patient.scan, patient.brain)
     row["read age"], row["read ml"] = before["age"], before["ventricles"]
     outside = 0.0
     for follow in (False, True):
@@ -173,13 +173,14 @@ def of_patient(catalogue: Catalogue, model: str, patient: Patient, *, back: bool
         for sign, years in edits(made):
             after, difference = made.edited({"age": made.own["age"] + years}, follow=follow)
             outside = max(outside, float(np.abs(difference[~patient.brain]).max()))
-            now = read(as_scan(patient.scan, after))
+            now = read(as_scan(patient.scan, after), patient.brain)
             row[f"age {sign} {kind}"] = now["age"] - before["age"]
             row[f"ml {sign} {kind}"] = now["ventricles"] - before["ventricles"]
     other = "F" if patient.known["sex"] == "M" else "M"
     after, difference = made.edited({"sex": other})
     outside = max(outside, float(np.abs(difference[~patient.brain]).max()))
-    row["P(male)"], row["as other"] = before["male"], read(as_scan(patient.scan, after))["male"]
+    now = read(as_scan(patient.scan, after), patient.brain)
+    row["P(male)"], row["as other"] = before["male"], now["male"]
     row["outside"] = outside
     row["back dB"] = edited_back(catalogue, model, patient, made) if back else float("nan")
     made.close()
@@ -212,9 +213,14 @@ def as_scan(scan: Scan, voxels: Volume) -> Scan:
     return replace(scan, voxels=voxels.astype(np.float32), is_synthetic=True)
 
 
-def read(scan: Scan) -> Mapping[str, float]:
-    """What the judge reads off a scan, preparation included."""
-    (judgement,) = judge(Study((scan,)), [JUDGE], device="cpu", options=OPTIONS)
+def read(scan: Scan, brain: NDArray[np.bool_]) -> Mapping[str, float]:
+    """What the judge reads off a scan, preparation included.
+
+    The mask goes with the scan: left to itself the preparation may look for a skull in one
+    counterfactual and not in the next, and what it cuts off would count as the edit's doing.
+    """
+    mask = Scan(brain.astype(np.uint8), scan.affine, "label", name="brain")
+    (judgement,) = judge(Study((scan, mask)), [JUDGE], device="cpu", options=OPTIONS)
     return judgement.readings
 
 
