@@ -174,12 +174,10 @@ class TemplateHead(nn.Module):
         fold = coefficients.fold
         t1 = self.volume(self.painted(coefficients.appearance, fold))
         flair = self.volume(self.flair[:1] if fold is None else self.flair[fold])
-        return Composed(
-            u,
-            t1 + self.lesion_contrast[0] * lesion,
-            flair + self.lesion_contrast[1] * lesion,
-            lesion,
-        )
+        if float(load_ml.max()) >= NO_LOAD:  # adding nothing to a volume takes time, too
+            t1 = t1 + self.lesion_contrast[0] * lesion
+            flair = flair + self.lesion_contrast[1] * lesion
+        return Composed(u, t1, flair.expand_as(t1), lesion)
 
     def images(self, composed: Composed, slices: Sequence[int]) -> Tensor:
         """(N, 2, X, Y, n) axial slices of T1 and FLAIR, 0 outside the brain.
