@@ -10,7 +10,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Judges as code and as packages of weights.
-JUDGES = ("training.judges", "napari_medsyn.models.judges", "napari_medsyn.evaluation.judging")
+JUDGES = (
+    "training.judges",
+    "napari_medsyn.models.judges",
+    "napari_medsyn.evaluation.judging",
+    "napari_medsyn.evaluation.crops",
+    "napari_medsyn.evaluation.crop_lesions",
+    "napari_medsyn.evaluation.features",
+)
 JUDGE_PACKAGES = "judge-"
 LOADERS = {"load_judge"}
 #: Folders of recipes that judge nothing: all but the judges' own.

@@ -76,3 +76,22 @@ def test_a_judge_that_is_not_there_is_named(study):
     made = counterfactual("people", study, {"age": 60}, device="cpu")
     with pytest.raises(UnusableModel, match="there is no model 'nobody'"):
         measure(made, "nobody")
+
+
+def test_what_shows_no_skull_is_not_stripped_after_an_edit(study, monkeypatch):
+    asked = []
+
+    def prepare(study, grid, *rest, **hooks):
+        asked.append((study, rest, hooks))
+        return _people.prepare(study, grid, *rest, **hooks)
+
+    made = counterfactual("people", study, {"age": 60}, device="cpu")
+    monkeypatch.setattr("napari_medsyn.scans.preparation.prepare", prepare)
+    for skull, wanted in ((False, "never"), (True, "auto")):
+        asked.clear()
+        monkeypatch.setattr(
+            "napari_medsyn.scans.preparation.brain_mask.has_skull", lambda *_, skull=skull: skull
+        )
+        measure(made)
+        assert len(asked) == 2
+        assert all(f"brain_mask='{wanted}'" in repr(call) for call in asked)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from scipy import ndimage
 from torch import Tensor
 
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator, Sizes
@@ -18,6 +19,10 @@ from training.mssg.folds import flair_of, sharpened
 #: What a lesion adds to white matter, normalised intensity: T1, FLAIR.  Measured in training
 #: scans (`training/simulator/looks.json`): -0.11 and 0.22 with lesions' edges in them.
 LESION_CONTRAST = (-0.18, 0.26)
+#: How much of what a blur of one voxel takes away is added beforehand, since sampling a
+#: deformed template blurs it about as much.  Of 0 to 0.4 this brought the features of 16 made
+#: people nearest to those of training people.
+EMPHASIS = 0.3
 
 
 def fill_head(head: TemplateHead, run: Path) -> None:
@@ -38,9 +43,17 @@ def fill_head(head: TemplateHead, run: Path) -> None:
     with np.load(run / "folds.npz") as z:
         for number, detail in enumerate(z["details"].astype(np.float32), 1):
             crisp = sharpened(t1, detail, brain)
-            head.t1[number].copy_(torch.from_numpy(crisp[brain]))
+            head.t1[number].copy_(torch.from_numpy(emphasised(crisp, brain)[brain]))
             edged = sharpened(flair, flair_of(t1, flair, crisp, brain), brain)
-            head.flair[number].copy_(torch.from_numpy(edged[brain]))
+            head.flair[number].copy_(torch.from_numpy(emphasised(edged, brain)[brain]))
+
+
+def emphasised(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """An image of the template, sharpened within the brain by `EMPHASIS`."""
+    inside = ndimage.gaussian_filter(brain.astype(np.float32), 1.0)
+    blur = ndimage.gaussian_filter(image * brain, 1.0) / np.maximum(inside, 0.1)
+    sharper: NDArray[np.float32] = ((1 + EMPHASIS) * image - EMPHASIS * blur) * brain
+    return sharper.clip(0.02, 1.2) * brain
 
 
 def spread(values: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -28,12 +28,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator
+from napari_medsyn.models.mssg.head import TemplateHead
 from napari_medsyn.models.mssg.labels import LabelModel
+from napari_medsyn.models.mssg.lattice import exponential, velocity, warp
 from training.mssg import reader as reading
 from training.mssg.buffers import empty_generator, fill_head, save_generator
 from training.mssg.sources import Source, load_sources
 from training.mssg.statistics import RESIDUALS, Conditional, fit
-from training.mssg.surrogate import Surrogate, fit_surrogate, readings
+from training.mssg.surrogate import (
+    TARGETS,
+    Instruments,
+    Surrogate,
+    fit_surrogate,
+    readings,
+    ventricle_region,
+)
 
 Array = NDArray[np.float32]
 
@@ -59,6 +68,16 @@ class Weights:
 
     adherence: tuple[float, float, float] = (3.0, 1.0, 6.0)
     likeness: float = 0.5
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> Weights:
+        """No adherence to a covariate that none of the sources records."""
+        own = cls()
+        counted = [
+            weight * any(np.isfinite(source.labels[name]).any() for source in sources)
+            for weight, name in zip(own.adherence, TARGETS, strict=True)
+        ]
+        return cls((counted[0], counted[1], counted[2]), own.likeness)
 
 
 def label_vectors(
@@ -129,25 +148,45 @@ def encoded(model: LabelModel, recorded: Mapping[str, float], cohort: str) -> Ar
 
 
 def make_reader(model: LabelModel, sources: Sequence[Source]) -> reading.Reader:
-    """A reader of age and sex, of the real people of source "ixi" where there are any.
+    """A reader of age and sex, of everybody they are recorded of, in all sources' looks.
 
-    The simulated patients have anatomies of healthy people: they say nothing new of age and
-    sex, unless they are all there is.
+    A reader of one source only would take the other's look for age.
     """
-    source = sources[0]
-    kept = np.isfinite(source.labels["age"]) & np.isfinite(source.labels["sex"])
-    rows, targets = [], []
-    for i in np.flatnonzero(kept):
-        t1 = torch.from_numpy(source.t1[i].astype(np.float32) / 160)[None, None]
-        rows.append(reading.features(t1).numpy())
-        recorded = {k: float(column[i]) for k, column in source.labels.items()}
-        targets.append(encoded(model, recorded, source.name)[:2])
+    rows, targets, people = [], [], []
+    for source in sources:
+        kept = np.isfinite(source.labels["age"]) & np.isfinite(source.labels["sex"])
+        for i in np.flatnonzero(kept):
+            t1 = torch.from_numpy(source.t1[i].astype(np.float32) / 160)[None, None]
+            rows.append(reading.features(t1).numpy())
+            recorded = {k: float(column[i]) for k, column in source.labels.items()}
+            targets.append(encoded(model, recorded, source.name)[:2])
+            people.append(source.anatomy[i])
     x, y = np.concatenate(rows), np.stack(targets)
-    said = reading.cross_validated(x, y, READER_RIDGE)
+    # Somebody's scan and the one that was painted into it are of one person.
+    whose = np.unique(people, return_inverse=True)[1]
+    said = reading.cross_validated(x, y, READER_RIDGE, people=whose)
     r = np.corrcoef(said[:, 0], y[:, 0])[0, 1]
     right = ((said[:, 1] > 0) == (y[:, 1] > 0)).mean()
     print(f"reader, cross-validated: age r {r:.3f}, sex {right:.1%} of {len(y)}", flush=True)
     return reading.fit(x, y, READER_RIDGE)
+
+
+def ventricle_level(head: TemplateHead, run: Path, ixi: Source) -> Tensor:
+    """(2,) of `Instruments.level`: fitted to the training people of source "ixi"."""
+    with np.load(run / "registered.npz") as z:
+        p = dict(zip(z["ids"].tolist(), torch.from_numpy(z["p"]), strict=True))
+    region = ventricle_region(head)
+    fluid = []
+    with torch.no_grad():
+        for t1, name in zip(ixi.t1, ixi.ids, strict=True):
+            image = torch.from_numpy(t1.astype(np.float32) / 160)[None, None]
+            near = warp(region, exponential(velocity(p[name][None])))
+            fluid.append(float(reading.fluid_ml(image, near).log()))
+    true = np.log(ixi.labels["ventricles"])
+    slope, offset = np.polyfit(fluid, true, 1)
+    r = np.corrcoef(fluid, true)[0, 1]
+    print(f"ventricles by fluid: r {r:.3f}, log = {offset:.2f} + {slope:.2f} log", flush=True)
+    return torch.tensor([offset, slope], dtype=torch.float32)
 
 
 def which(fold: Tensor | None, folds: int) -> Tensor:
@@ -158,7 +197,7 @@ def which(fold: Tensor | None, folds: int) -> Tensor:
 
 
 def make_surrogate(
-    generator: MultiSourceGenerator, reader: reading.Reader, drawn: Tensor, seed: int
+    generator: MultiSourceGenerator, tools: Instruments, drawn: Tensor, seed: int
 ) -> Surrogate:
     """What the reader says of people around those drawn (MADE, k)."""
     began = time.time()
@@ -166,7 +205,7 @@ def make_surrogate(
     wide = drawn * (0.6 + torch.rand(len(drawn), 1)) + 0.3 * torch.randn_like(drawn)
     shapes, folds = generator.sizes.shapes, generator.sizes.folds
     fold = torch.randint(1, folds, (len(wide),))
-    said = readings(generator.head, reader, wide[:, :shapes], wide[:, shapes:], fold)
+    said = readings(generator.head, tools, wide[:, :shapes], wide[:, shapes:], fold)
     surrogate, r = fit_surrogate(torch.cat([wide, which(fold, folds)], 1), said)
     print(f"surrogate of {len(wide)} people: r {r.numpy().round(4)}, {time.time() - began:.0f} s",
           flush=True)  # fmt: skip
@@ -265,19 +304,21 @@ def main() -> None:
     teacher = Teacher(fit(coefficients, labels), generator.sizes.places)
     rng = np.random.default_rng(arguments.seed)
     pool = torch.from_numpy(label_vectors(model, POOL, rng, names))
-    reader = make_reader(model, sources)
+    ixi = load_sources(arguments.data, arguments.cache)[0]
+    level = ventricle_level(generator.head, arguments.run, ixi)
+    tools = Instruments(make_reader(model, sources), level)
     drawn, _ = teacher.draw(pool[: arguments.made], torch.randn(arguments.made, generator.sizes.z))
-    surrogate = make_surrogate(generator, reader, drawn, arguments.seed)
+    surrogate = make_surrogate(generator, tools, drawn, arguments.seed)
     ends = [model.encode({"ventricles": v}, "ixi")[2] for v in (10.0, 30.0)]
     deviation = (np.log(30.0) - np.log(10.0)) / (ends[1] - ends[0])
-    level = torch.tensor([np.log(10.0) - ends[0] * deviation, deviation], dtype=torch.float32)
+    scale = torch.tensor([np.log(10.0) - ends[0] * deviation, deviation], dtype=torch.float32)
     generator.requires_grad_(True)
-    weights = Weights()
+    weights = Weights.of(sources)
     for stage in (
         Stage(arguments.steps, 2e-3, adherence=False),
         Stage(arguments.steps, 1e-3, adherence=True),
     ):
-        train(generator, teacher, pool, surrogate, level, weights, stage)
+        train(generator, teacher, pool, surrogate, scale, weights, stage)
     finish(generator, pool)
     save_generator(arguments.out / "generator.safetensors", generator)
 

@@ -20,6 +20,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
+from napari_medsyn.models.mssg.family import THICK
 from napari_medsyn.models.mssg.generator import MultiSourceGenerator
 from napari_medsyn.models.mssg.labels import LabelModel
 from napari_medsyn.models.mssg.lattice import LOW, SHAPE
@@ -63,7 +64,8 @@ def made(
     z = torch.randn(1, net.sizes.z, generator=torch.Generator().manual_seed(seed))
     vector = torch.from_numpy(np.asarray(labels.encode(values), np.float32))[None]
     coefficients = net.coefficients(net.style(z, vector), net.fold(z))
-    person = net.head.compose(coefficients, torch.tensor([float(values["lesions"])]))
+    load_ml = torch.tensor([float(values["lesions"])])
+    person = net.head.compose(coefficients, load_ml, thick=values["cohort"] == THICK)
     images: NDArray[np.float32] = net.head.images(person, range(SHAPE[2]))[0].numpy()
     return images
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from napari_medsyn.models.mssg import reading
 
+#: Intensity below which it is fluid, and the width of that border.
+DARK = (0.58, 0.05)
 #: Voxels of 2 mm along each side of a feature.
 POOL = 3
 
@@ -23,6 +25,18 @@ POOL = 3
 def features(t1: Tensor) -> Tensor:
     """(N, features) of T1s (N, 1, X, Y, Z), normalised intensity, 2 mm."""
     return reading.features(t1, POOL)
+
+
+def fluid_ml(t1: Tensor, region: Tensor) -> Tensor:
+    """(N,) volume of what is as dark as fluid in a region, ml.
+
+    Parameters
+    ----------
+    t1 : (N, 1, X, Y, Z) normalised intensity, 2 mm.
+    region : (N, 1, X, Y, Z) 0 to 1: the ventricles and a little around them.
+    """
+    share = torch.sigmoid((DARK[0] - t1) / DARK[1]) * region
+    return share.flatten(1).sum(1) * 0.008
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +78,23 @@ def fit(rows: NDArray[np.float32], targets: NDArray[np.float32], ridge: float) -
 
 
 def cross_validated(
-    rows: NDArray[np.float32], targets: NDArray[np.float32], ridge: float, folds: int = 10
+    rows: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    ridge: float,
+    folds: int = 10,
+    people: NDArray[np.int_] | None = None,
 ) -> NDArray[np.float32]:
-    """(N, targets) what a reader says of people whom it was not fitted to."""
-    order = np.random.default_rng(0).permutation(len(rows))
+    """(N, targets) what a reader says of people whom it was not fitted to.
+
+    Parameters
+    ----------
+    people : (N,) whose each row is, where somebody has several.
+    """
     said = np.zeros_like(targets)
+    whose = np.arange(len(rows)) if people is None else people
+    order = np.random.default_rng(0).permutation(np.unique(whose))
     for fold in range(folds):
-        out = order[fold::folds]
-        kept = np.setdiff1d(order, out)
+        out = np.flatnonzero(np.isin(whose, order[fold::folds]))
+        kept = np.setdiff1d(np.arange(len(rows)), out)
         said[out] = fit(rows[kept], targets[kept], ridge)(torch.from_numpy(rows[out])).numpy()
     return said

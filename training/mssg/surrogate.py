@@ -6,31 +6,66 @@ the reader said of which coefficients.  It is smooth, and a thousand times as fa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from napari_medsyn.models.mssg.head import HALF, TemplateHead
-from napari_medsyn.models.mssg.lattice import SHAPE, warp
-from training.mssg.reader import Reader, features
+from napari_medsyn.models.mssg.head import HALF, TemplateHead, blurred
+from napari_medsyn.models.mssg.lattice import warp
+from training.mssg.reader import Reader, features, fluid_ml
 
 #: What is read: age and sex as in the label vector, the logarithm of the ventricles' volume.
 TARGETS = ("age", "sex", "ventricles")
 
+#: Coefficient of appearance that is the look of the second cohort (`bases`): 0 or 1.
+LOOK = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What made people are read with.
+
+    Parameters
+    ----------
+    reader : of age and sex.
+    level : (2,) offset and slope from the logarithm of the fluid in and around the ventricles
+        to that of the ventricles' volume.
+    """
+
+    reader: Reader
+    level: Tensor
+
+
+def ventricle_region(head: TemplateHead) -> Tensor:
+    """(1, 1, *SHAPE) the template's ventricles and two voxels around them."""
+    seeds = (head.volume(head.ventricle) > 0.1).float()
+    return F.max_pool3d(seeds, 5, stride=1, padding=2)
+
 
 @torch.no_grad()
 def readings(
-    head: TemplateHead, reader: Reader, shape: Tensor, appearance: Tensor, fold: Tensor
+    head: TemplateHead, tools: Instruments, shape: Tensor, appearance: Tensor, fold: Tensor
 ) -> Tensor:
-    """(N, 3) of what is read of made people without lesions: age, sex, log of ventricles (ml)."""
+    """(N, 3) of what is read of made people without lesions: age, sex, log of ventricles (ml).
+
+    Ventricles are measured on the image, not by the template's labels: a folding's ventricles
+    need not end where the mean template's do.
+    """
+    region = ventricle_region(head)
     rows = []
     for a, b, c in zip(shape.split(1), appearance.split(1), fold.split(1), strict=True):
         u = head.displacement(a)
-        both = torch.cat([head.volume(head.painted(b, c)), head.volume(head.edge)], 1)
-        t1, edge = warp(both, u).split(1, 1)
+        painted = head.volume(head.painted(b, c))
+        if float(b[0, LOOK]) > HALF:
+            painted = blurred(painted)
+        volumes = [painted, head.volume(head.edge), region]
+        t1, edge, near = warp(torch.cat(volumes, 1), u).split(1, 1)
         t1 = t1 * (edge > HALF)
-        said = reader(features(t1))
-        rows.append(torch.cat([said, head.ventricle_ml(u).log()[:, None]], 1))
+        ventricles = tools.level[0] + tools.level[1] * fluid_ml(t1, near).log()
+        rows.append(torch.cat([tools.reader(features(t1)), ventricles[:, None]], 1))
     return torch.cat(rows)
 
 
@@ -80,10 +115,3 @@ def fit_surrogate(
         a, b = model(x[:held]), y[:held]
     r = np.array([np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(y.shape[1])])
     return model, torch.from_numpy(r)
-
-
-def read_people(reader: Reader, t1: Tensor) -> Tensor:
-    """(N, 2) of real T1s (N, 1, *SHAPE)."""
-    if tuple(t1.shape[2:]) != SHAPE:
-        raise ValueError(f"T1 has shape {tuple(t1.shape)}, not {SHAPE}")
-    return torch.cat([reader(features(one)) for one in t1.split(1)])

@@ -7,7 +7,7 @@ a scan that came in from outside: what it says is what `medsyn judge` says of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_medsyn.scans.study import Study
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_medsyn.exploration.generating_samples import Tell
     from napari_medsyn.registry.card import ModelCard
     from napari_medsyn.registry.catalogue import Catalogue
+    from napari_medsyn.scans.preparation import PreparationOptions
     from napari_medsyn.scans.study import Scan
 
 #: The judge of age, sex and ventricles.
@@ -99,6 +100,20 @@ def _judgement(
     mask = made.study.get(MASK)
     study = Study((scan, mask) if mask is not None else (scan,), made.study.facts)
     (judgement,) = judging.judge(
-        study, [judge], catalogue=catalogue, device=made.device, options=made.options
+        study, [judge], catalogue=catalogue, device=made.device, options=_options(made)
     )
     return judgement
+
+
+def _options(made: Counterfactual) -> PreparationOptions:
+    """How all of them are prepared: what shows no skull in the scan shows none afterwards.
+
+    An older brain has more fluid below its surface, which may look like bone from outside.
+    """
+    from napari_medsyn.scans.preparation.brain_mask import has_skull
+    from napari_medsyn.scans.preparation.intensity import finite
+
+    scan, options = made.reference, made.options
+    if options.brain_mask == "auto" and not has_skull(finite(scan.voxels), scan.grid):
+        return replace(options, brain_mask="never")
+    return options

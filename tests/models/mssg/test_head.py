@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.models.mssg._generators import generator
 
-from napari_medsyn.models.mssg.head import Coefficients, sample
+from napari_medsyn.models.mssg.head import Coefficients, blurred, sample
 from napari_medsyn.models.mssg.lattice import SHAPE, warp
 
 NET = generator()
@@ -65,3 +65,23 @@ def test_nothing_is_painted_outside_the_brain() -> None:
 def test_the_mean_template_is_the_first_folding() -> None:
     painted = NET.head.painted(torch.zeros(1, 2))
     assert torch.equal(painted, NET.head.painted(torch.zeros(1, 2), torch.tensor([0])))
+
+
+def test_thick_slices_blur_along_z_only() -> None:
+    image = torch.zeros(1, 1, *SHAPE)
+    image[0, 0, 40, 50, 42] = 1
+    seen = blurred(image)
+    assert abs(float(seen.sum()) - 1) < 1e-5
+    assert float(seen[0, 0, 40, 50, 41]) > 0.1
+    assert float(seen[0, 0, 41].abs().max()) == 0
+    assert float(seen[0, 0, :, 51].abs().max()) == 0
+    flat = torch.full((1, 1, *SHAPE), 0.7)
+    assert torch.allclose(blurred(flat), flat)
+
+
+def test_a_person_is_scanned_in_thick_slices_if_asked() -> None:
+    made = coefficients(0.5), torch.tensor([4.0])
+    thin, thick = NET.head.compose(*made), NET.head.compose(*made, thick=True)
+    assert torch.equal(thin.u, thick.u)
+    assert torch.allclose(thick.t1, blurred(thin.t1))
+    assert float((thick.t1 - thin.t1).abs().max()) > 0.01

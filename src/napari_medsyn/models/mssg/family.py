@@ -37,6 +37,8 @@ _UNKNOWN: Final[Mapping[str, Any]] = dict.fromkeys(COVARIATES)
 #: What is asked for, a control that the session sets: see `exploration.controls`.
 TASK, OWN, TARGETS = "task", "own", "targets"
 GENERATE, INVERT, COUNTERFACTUAL = "generate", "invert", "counterfactual"
+#: The cohort that is scanned in thick slices.
+THICK: Final = "ms"
 #: Axial slices that are sampled together after those on screen.
 TOGETHER: Final = 28
 #: Patients whose inversion is kept.
@@ -195,7 +197,7 @@ class MSSGFamily:
         styles = mixed(own, other, finest) + self._push(controls)
         # The folding is who the person is: it stays, whatever is mixed in.
         coefficients = self.net.coefficients(styles, self.net.fold(z[0]))
-        return self.net.head.compose(coefficients, load_ml)
+        return self.net.head.compose(coefficients, load_ml, thick=values["cohort"] == THICK)
 
     def _reconstructed(self, patient: Patient, controls: ControlValues, region: Region) -> Rendered:
         """Slices of the patient as the inversion gives them, and what it has found."""

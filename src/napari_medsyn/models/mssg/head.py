@@ -36,6 +36,8 @@ from napari_medsyn.models.mssg.lattice import (
 HALF: Final = 0.5
 #: Width of the edge of a lesion, in the unit of the lesion score.
 EDGE: Final = 0.15
+#: Blur of the MS clinic's scans across their slices, 2 mm voxels.
+THICK: Final = 0.7
 #: Halvings that find the threshold of the lesion score.
 HALVINGS: Final = 24
 #: Span of lesion scores in which the threshold is looked for.
@@ -167,8 +169,16 @@ class TemplateHead(nn.Module):
         share = torch.sigmoid((fine - threshold.view(-1, 1, 1, 1, 1)) / EDGE) * host
         return share * (load_ml >= NO_LOAD).view(-1, 1, 1, 1, 1)
 
-    def compose(self, coefficients: Coefficients, load_ml: Tensor) -> Composed:
-        """All of a person that does not depend on the slice."""
+    def compose(
+        self, coefficients: Coefficients, load_ml: Tensor, *, thick: bool = False
+    ) -> Composed:
+        """All of a person that does not depend on the slice.
+
+        Parameters
+        ----------
+        load_ml : (N,).
+        thick : as scanned in thick slices: blurred along z.
+        """
         u = self.displacement(coefficients.shape)
         lesion = self.lesion_share(coefficients.lesion, load_ml, u)
         fold = coefficients.fold
@@ -177,6 +187,8 @@ class TemplateHead(nn.Module):
         if float(load_ml.max()) >= NO_LOAD:  # adding nothing to a volume takes time, too
             t1 = t1 + self.lesion_contrast[0] * lesion
             flair = flair + self.lesion_contrast[1] * lesion
+        if thick:
+            t1, flair = blurred(t1), blurred(flair)
         return Composed(u, t1, flair.expand_as(t1), lesion)
 
     def images(self, composed: Composed, slices: Sequence[int]) -> Tensor:
@@ -199,6 +211,14 @@ class TemplateHead(nn.Module):
 def sample(image: Tensor, u: Tensor, slices: Sequence[int]) -> Tensor:
     """(N, C, X, Y, n) axial slices of the person of an image (N, C, *SHAPE) of the template."""
     return F.grid_sample(image, points_of(u, slices), align_corners=True, padding_mode="zeros")
+
+
+def blurred(image: Tensor) -> Tensor:
+    """(N, 1, *SHAPE) as seen in slices of 3 to 4 mm: a Gaussian of `THICK` voxels along z."""
+    at = torch.arange(-2.0, 3.0, device=image.device)
+    kernel = torch.exp(-((at / THICK) ** 2) / 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, 1, 5)
+    return F.conv3d(F.pad(image, (2, 2, 0, 0, 0, 0), mode="replicate"), kernel)
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ POINT_ML = 8 / 1000 * (79 / 39) * (99 / 49) * (83 / 41)
 
 
 @cache
+@torch.inference_mode(False)  # kept, and an inversion may need it for gradients
 def spline(n: int, controls: int) -> Tensor:
     """(n, controls) cubic B-spline weights of `n` lattice points."""
     at = torch.arange(n, dtype=torch.float64) / STRIDE
@@ -58,6 +59,7 @@ def fit_controls(v: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)
 def identity(shape: tuple[int, int, int]) -> Tensor:
     """(1, *shape, 3) coordinates for `grid_sample` (-1 to 1, last axis first)."""
     axes = [torch.linspace(-1, 1, n) for n in shape]
