@@ -128,15 +128,17 @@ def fields(
         "training_data": TRAINING_DATA,
         "licence": "CC-BY-SA-4.0",
         "authors": ["The napari-medsyn developers"],
-        "citation": "Method after the multi-source StyleGAN (MSSG) for MR and retina images; "
-        "mapping, styles and truncation: Karras et al., CVPR 2020.",
+        "citation": "Method after Lai et al., Heterogeneous medical data integration with "
+        "multi-source StyleGAN, MIDL 2024, PMLR 250:857-887; mapping, styles and truncation: "
+        "Karras et al., CVPR 2020.",
+        "links": ["https://openreview.net/forum?id=IB12ECdJ3a"],
         "intended_use": "Research on what age, sex, ventricles and lesions look like in T1, and "
         "on whether models adhere to what is asked of them. Not for diagnosis, and no forecast "
         "of a patient.",
         "limitations": LIMITATIONS,
         "provenance": {
             "command": "python -m training.mssg.fields --data ../shared/data --run runs/mssg "
-            "--out runs/mssg/multi2 --made 2000",
+            "--out runs/mssg/multi5 --made 2000",
             "seed": 0,
             "recipe": "training/mssg/README.md",
         },

@@ -36,6 +36,7 @@ from training.mssg.buffers import empty_generator, fill_head, save_generator
 from training.mssg.sources import Source, load_sources
 from training.mssg.statistics import RESIDUALS, Conditional, fit
 from training.mssg.surrogate import (
+    LOOK,
     TARGETS,
     Instruments,
     Surrogate,
@@ -52,6 +53,8 @@ READER_RIDGE = 0.03
 POOL = 20_000
 #: Share of them whose covariates are independent of each other.
 FREE = 0.35
+#: Weight of the cohort's look among the coefficients.
+FIRM = 200.0
 #: Made people that the surrogate learns from.
 MADE = 2_400
 
@@ -238,6 +241,9 @@ def train(
     log_ventricles : (2,) mean and standard deviation of log volume in the label vector.
     """
     own = [*generator.mapping.parameters(), *generator.affines.parameters()]
+    # How the scanner shows a person is not to be traded for the person's age.
+    firm = torch.ones(generator.sizes.shapes + generator.sizes.appearances)
+    firm[generator.sizes.shapes + LOOK] = FIRM
     optimiser = torch.optim.Adam(own, stage.rate, betas=(0.0, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, stage.steps)
     totals = torch.zeros(4)
@@ -247,7 +253,8 @@ def train(
         wanted, places = teacher.draw(labels, z)
         made = generator.coefficients(generator.style(z, labels))
         body = torch.cat([made.shape, made.appearance], 1)
-        likeness = (body - wanted).square().mean() + (made.lesion - places).square().mean()
+        likeness = ((body - wanted).square() * firm).mean()
+        likeness = likeness + (made.lesion - places).square().mean()
         loss = likeness
         if stage.adherence and surrogate is not None:
             fold = generator.fold(z)
