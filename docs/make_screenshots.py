@@ -21,10 +21,15 @@ from napari_medsyn.plugin.opening import open_models_dock
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_medsyn.plugin.explorer import Explorer
+
 FOLDER = Path(__file__).parent / "images"
 
 #: medigan's registry, where it is at hand: 23 models that are not ours.
 MEDIGAN = Path(__file__).parents[2] / "shared" / "reference" / "medigan" / "global.json"
+
+#: The model of the counterfactual, and by how many years the patient ages.
+COUNTERFACTUALS, YEARS = "mssg-brain-t1", 25
 
 #: Size of the Models dock, pixels.
 MODELS = (1180, 640)
@@ -63,8 +68,10 @@ def picture_all(home: Path) -> int:
         dialog.grab().save(str(FOLDER / "model-card.png"))
         pictures.append(FOLDER / "model-card.png")
         dialog.close()
-    if explorer.session.package is not None:
-        pictures.append(picture_models(viewer, explorer.session.package))
+    imputing = explorer.session.package
+    pictures.append(picture_older(viewer, explorer))
+    if imputing is not None:
+        pictures.append(picture_models(viewer, imputing))
     viewer.close()
     for path in pictures:
         print(path)
@@ -82,6 +89,23 @@ def install_guests(home: Path) -> None:
         import_registry(MEDIGAN, home / "medigan")
         for package in (home / "medigan").iterdir():
             package.rename(home / "models" / package.name)
+
+
+def picture_older(viewer: Viewer, explorer: Explorer) -> Path:
+    """The sample patient, `YEARS` older, with the difference laid over it."""
+    session = explorer.session
+    explorer.comparison.show_side_by_side(False)
+    explorer.comparison.uncertainty.setChecked(False)
+    session.choose_model(COUNTERFACTUALS)
+    session.invert()
+    wait_until(lambda: session.own is not None and not explorer.has_work, 300)
+    if session.own is None:
+        raise SystemExit(f"the sample was not inverted: {explorer.message.text}")
+    session.set_control("age", session.own["age"] + YEARS)
+    session.impute()
+    wait_until(lambda: not explorer.has_work, 120)
+    explorer.comparison.difference.click()
+    return take_picture(viewer, FOLDER / "sample-older.png")
 
 
 def picture_models(viewer: Viewer, model: Path) -> Path:
