@@ -23,6 +23,7 @@ def test_it_packs_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     save_generator(tmp_path / "multi" / "generator.safetensors", net)
     out = tmp_path / "mssg-brain-t1"
     arguments = ["--run", str(tmp_path), "--generator", str(tmp_path / "multi"), "--out", str(out)]
+    monkeypatch.setattr(package, "NAMED_BY", 6)
     for _ in range(2):  # the second time in the place of the first
         monkeypatch.setattr(sys, "argv", ["package", *arguments])
         package.main()
