@@ -98,14 +98,26 @@ def picture_older(viewer: Viewer, explorer: Explorer) -> Path:
     explorer.comparison.uncertainty.setChecked(False)
     session.choose_model(COUNTERFACTUALS)
     session.invert()
-    wait_until(lambda: session.own is not None and not explorer.has_work, 300)
+    settle(explorer)
     if session.own is None:
         raise SystemExit(f"the sample was not inverted: {explorer.message.text}")
     session.set_control("age", session.own["age"] + YEARS)
     session.impute()
-    wait_until(lambda: not explorer.has_work, 120)
+    settle(explorer)
     explorer.comparison.difference.click()
     return take_picture(viewer, FOLDER / "sample-older.png")
+
+
+def settle(explorer: Explorer) -> None:
+    """Wait until the dock has had nothing to do for a second: one work leads to another."""
+    idle = 0
+
+    def is_settled() -> bool:
+        nonlocal idle
+        idle = 0 if explorer.has_work else idle + 1
+        return idle > 20
+
+    wait_until(is_settled, 300)
 
 
 def picture_models(viewer: Viewer, model: Path) -> Path:
